@@ -1,0 +1,162 @@
+"""The payments simulator keeps its promises: seeded, rare fraud, and drift where it was planted."""
+
+import json
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.dataset import NoSuchData, load, write_truth
+from schemas.declare import DAY
+from schemas.payments import dataset
+from schemas.payments.simulator import FRAUDS, Payments, Planted, World, plants, simulate
+
+
+def _rate(payments: Payments, kind: str, first: float, last: float) -> float:
+    day = payments.time / DAY
+    chosen = payments.fraud[(day >= first) & (day < last)]
+    return float((chosen == FRAUDS.index(kind)).mean())
+
+
+def test_same_seed_same_stream() -> None:
+    one, two = list(dataset.replay(days=3, seed=7)), list(dataset.replay(days=3, seed=7))
+    assert one == two
+    assert one != list(dataset.replay(days=3, seed=8))
+
+
+def test_stream_is_in_time_order_with_every_payment_asked_before_it_is_booked() -> None:
+    stream = list(dataset.replay(days=5))
+    assert all(a.time_ms <= b.time_ms for a, b in pairwise(stream))
+    asked = {s.record["id"]: s.time_ms for s in stream if s.stream == "requests"}
+    booked = {s.record["payment"]: s.time_ms for s in stream if s.name == "payment"}
+    assert asked.keys() == booked.keys()
+    assert all(asked[key] < booked[key] for key in asked)
+
+
+def test_chargebacks_come_one_to_thirty_days_later_for_most_frauds_and_never_for_genuine() -> None:
+    payments = simulate(World(365))
+    fraud = payments.fraud > 0
+    assert 0.001 < fraud.mean() < 0.01
+    delays = payments.chargeback[fraud & (payments.chargeback > 0)] / DAY
+    assert delays.min() >= 1
+    assert delays.max() <= 30
+    assert 0.8 < (payments.chargeback[fraud] > 0).mean() < 0.9
+    assert not payments.chargeback[~fraud].any()
+
+
+def test_labels_are_the_disputed_frauds_of_the_truth() -> None:
+    labels = {s.record["id"] for s in dataset.replay(days=20) if s.stream == "labels"}
+    asked = {s.record["id"] for s in dataset.replay(days=20) if s.stream == "requests"}
+    disputed = {t["payment"] for t in dataset.truth() if t.get("disputed")}
+    assert labels == disputed & asked
+    assert len(labels) > 30
+
+
+def test_weeks_and_days_have_a_rhythm() -> None:
+    payments = simulate(World(70))
+    weekday = Counter((payments.time // DAY % 7).tolist())
+    assert weekday[5] > 1.5 * weekday[6]
+    hour = payments.time % DAY / (DAY / 24)
+    assert (hour < 5).mean() < 0.02
+
+
+def test_planted_label_shift_multiplies_fraud() -> None:
+    payments = simulate(World(120, planted=plants(["label@60x3"])))
+    day = payments.time / DAY
+    before, after = (payments.fraud[day < 60] > 0).mean(), (payments.fraud[day >= 60] > 0).mean()
+    assert 2 < after / before < 4
+
+
+def test_planted_concept_drift_swaps_one_fraud_for_another() -> None:
+    payments = simulate(World(120, planted=plants(["concept@60"])))
+    assert _rate(payments, "amount", 0, 60) > 0.001
+    assert _rate(payments, "amount", 60, 120) == 0
+    assert _rate(payments, "abroad", 0, 60) == 0
+    assert _rate(payments, "abroad", 60, 120) > 0.001
+
+
+def test_planted_covariate_drift_changes_amounts_and_opens_merchants() -> None:
+    payments = simulate(World(60, planted=plants(["covariate@30x2"])))
+    late = payments.time >= 30 * DAY
+    ratio = np.median(payments.amount[late]) / np.median(payments.amount[~late])
+    assert 1.8 < ratio < 2.2
+    assert "games" in payments.kind[late]
+    assert "games" not in payments.kind[~late]
+
+
+def test_planted_lag_delays_the_feed_and_not_the_event_time() -> None:
+    stream = [s for s in dataset.replay(days=4, plant=["lag@2x6"]) if s.name == "payment"]
+    late = {(s.time_ms - s.record["time"]) // 3_600_000 for s in stream}
+    assert late == {0, 6}
+
+
+def test_every_month_of_every_seed_has_fraud_of_each_kind_and_little_of_it() -> None:
+    for seed in range(4):
+        payments = simulate(World(365, seed=seed))
+        fraud = payments.fraud > 0
+        assert fraud.mean() < 0.01
+        assert set(payments.fraud[fraud].tolist()) == {1, 2, 3}
+        month = payments.time // (30 * DAY)
+        assert all(fraud[month == m].mean() < 0.015 for m in range(12))
+
+
+def test_a_terminal_is_compromised_for_weeks_and_a_card_for_days() -> None:
+    payments = simulate(World(365, seed=1))
+    for kind, longest in (("terminal", 21), ("card", 7)):
+        stolen = payments.fraud == FRAUDS.index(kind)
+        thing = payments.terminal if kind == "terminal" else payments.customer
+        spans = [
+            (days.max() - days.min()) / DAY
+            for one in set(thing[stolen].tolist())
+            if len(days := payments.time[stolen & (thing == one)]) > 1
+        ]
+        assert longest / 2 < np.median(spans) <= longest
+
+
+def test_what_is_not_planted_stays_as_it_was() -> None:
+    plain, planted = simulate(World(120)), simulate(World(120, planted=plants(["label@60x3"])))
+    assert np.array_equal(plain.time, planted.time)
+    assert np.array_equal(plain.terminal, planted.terminal)
+    before = plain.time < 60 * DAY
+    assert np.array_equal(plain.fraud[before], planted.fraud[before])
+
+
+def test_truth_tells_the_drifts_and_the_frauds_of_the_part_that_is_replayed(tmp_path: Path) -> None:
+    plant = ["label@10x3", "lag@12"]
+    written = write_truth(load("payments"), tmp_path / "sub" / "truth.jsonl", 20, None, 3, plant)
+    text = (tmp_path / "sub" / "truth.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert len(lines) == written
+    drifts = [line for line in lines if line["what"] == "drift"]
+    assert [(d["drift"], d["strength"]) for d in drifts] == [("label", 3.0), ("lag", 6.0)]
+    assert drifts[0]["time"] == dataset.EPOCH + 10 * DAY
+    frauds = {line["payment"]: line for line in lines if line["what"] == "fraud"}
+    stream = list(dataset.replay(days=20, seed=3, plant=plant))
+    asked = {s.record["id"]: s.time_ms for s in stream if s.stream == "requests"}
+    assert frauds.keys() <= asked.keys()
+    assert all(frauds[id_]["time"] == asked[id_] for id_ in frauds)
+    labels = {s.record["id"] for s in stream if s.stream == "labels"}
+    assert labels == {id_ for id_, fraud in frauds.items() if fraud["disputed"]}
+
+
+def test_nothing_can_be_planted_in_so_many_words() -> None:
+    assert plants(["nothing"]) == ()
+    with pytest.raises(NoSuchData, match="recorded"):
+        load("flights").replay(days=1, plant=["label@3"])
+    with pytest.raises(NoSuchData, match=r"label@9 would start after .* day 5 "):
+        dataset.replay(days=5, plant=["label@9"])
+
+
+@pytest.mark.parametrize(
+    "text", ["label", "labels@3", "label@x3", "concept@-1", "label@1.2.3", "label@3x0"]
+)
+def test_what_cannot_be_planted_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected (DRIFT@DAY|a strength)"):
+        Planted.parse(text)
+
+
+def test_a_drift_planted_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="planted twice"):
+        plants(["label@3", "label@4"])
