@@ -1,0 +1,1 @@
+"""Settings, connections, metrics and the embedded stack; knows nothing of any domain."""

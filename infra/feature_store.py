@@ -1,0 +1,223 @@
+"""Entities' state in Redis or Redis Cluster, in shards that are written whole or not at all.
+
+A shard's blobs and its progress (the next offset of every partition) stand in one hash slot and
+are written by one script that refuses when the progress is not what its writer expected. So a
+shard always holds exactly the events below its progress, whoever writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+
+from infra.settings import Settings
+from schemas.declare import Domain
+
+SHARDS = 8
+_CLUSTER = "redis+cluster://"
+_SCRIPT = (Path(__file__).parent / "write_shard.lua").read_text()
+
+EntityKey = tuple[str, str]
+"""Name of the entity, and its key."""
+
+
+class StoreError(RuntimeError):
+    """Redis does not answer or holds something foreign; names the URL."""
+
+
+class StoreWentBack(StoreError):
+    """The store holds less than its writer wrote: it was emptied or restored behind its back."""
+
+
+def shard_of(entity: str, key: str) -> int:
+    """The shard in which an entity's state is kept."""
+    return zlib.crc32(f"{entity}:{key}".encode()) % SHARDS
+
+
+def blob_name(domain: str, generation: str, entity: str, key: str) -> str:
+    """Redis key of an entity's state."""
+    return f"hr:{{{domain}:{generation}:{shard_of(entity, key)}}}:{entity}:{key}"
+
+
+def progress_name(domain: str, generation: str, shard: int) -> str:
+    """Redis key of a shard's progress."""
+    return f"hr:{{{domain}:{generation}:{shard}}}:progress"
+
+
+def live_name(domain: str) -> str:
+    """Redis key of the name of the generation that is served."""
+    return f"hr:{{{domain}}}:live"
+
+
+class FeatureStore:
+    """Reads and writes a generation's state; for flows and commands, blocking."""
+
+    def __init__(self, settings: Settings, domain: Domain, generation: str | None = None) -> None:
+        self.url = settings.redis_url
+        self._domain = domain
+        self._generation = generation or settings.generation
+        self._redis = _connect(self.url, settings.wait_s)
+
+    def read(self, keys: Sequence[EntityKey]) -> list[bytes | None]:
+        """The blobs of entities, None where there is none."""
+        names = [blob_name(self._domain.name, self._generation, *key) for key in keys]
+        found: dict[str, bytes | None] = {}
+        for group in _by_slot(self.url, names, keys):
+            found.update(zip(group, self._redis.mget(group), strict=True))
+        return [found[name] for name in names]
+
+    def progress(self, shard: int) -> tuple[int, ...] | None:
+        """The next offset of each partition that a shard is waiting for; None before any."""
+        name = progress_name(self._domain.name, self._generation, shard)
+        return _unpack(cast("bytes | None", self._redis.get(name)))
+
+    def all_progress(self) -> list[tuple[int, ...] | None]:
+        """The progress of every shard, in one round trip."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for shard in range(SHARDS):
+                pipe.get(progress_name(self._domain.name, self._generation, shard))
+            return [_unpack(found) for found in pipe.execute()]
+
+    def write(
+        self,
+        shard: int,
+        blobs: Mapping[EntityKey, bytes],
+        progress: Sequence[int],
+        expected: Sequence[int] | None,
+    ) -> bool:
+        """Writes blobs and progress in one step if the store's progress is the expected one.
+
+        False, with nothing written, where another writer is ahead: reload the shard. Raises
+        StoreWentBack where the store is behind, ValueError for a blob of another shard.
+        """
+        names = [progress_name(self._domain.name, self._generation, shard)]
+        for entity, key in blobs:
+            if shard_of(entity, key) != shard:
+                raise ValueError(f"{entity} {key} is of shard {shard_of(entity, key)}, not {shard}")
+            names.append(blob_name(self._domain.name, self._generation, entity, key))
+        before, after = _pack(expected or ()), _pack(progress)
+        arguments = [before, after, self._domain.horizon, *blobs.values()]
+        found = self._redis.eval(_SCRIPT, len(names), *names, *arguments)
+        if found is None:
+            return True
+        self._refuse_older(shard, _unpack(cast(bytes, found)), expected)
+        return False
+
+    def live_generation(self) -> str:
+        """The generation that is served: the pointer's, or this store's own where none is set."""
+        found = cast("bytes | None", self._redis.get(live_name(self._domain.name)))
+        return found.decode() if found else self._generation
+
+    def promote(self, generation: str) -> None:
+        """Makes a generation the one that is served, in one step."""
+        self._redis.set(live_name(self._domain.name), generation)
+
+    def ping(self) -> None:
+        """Raises redis.RedisError where Redis does not answer."""
+        self._redis.ping()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._redis.close()
+
+    def _refuse_older(
+        self, shard: int, found: tuple[int, ...] | None, expected: Sequence[int] | None
+    ) -> None:
+        if expected is None:
+            return
+        if found is None or any(a < b for a, b in zip(found, expected, strict=True)):
+            raise StoreWentBack(
+                f"{progress_name(self._domain.name, self._generation, shard)} at {self.url} is "
+                f"{found}, was {tuple(expected)}: Redis lost what was written; restart the flow, "
+                "and it replays from there"
+            )
+
+
+class FeatureReader:
+    """Reads a generation's state from the endpoint's event loop; one round trip for many keys."""
+
+    def __init__(self, settings: Settings, domain: Domain, generation: str | None = None) -> None:
+        self.url = settings.redis_url
+        self._prefix = (domain.name, generation or settings.generation)
+        self._connections = settings.redis_connections
+        self._redis = _connect_async(self.url, settings)
+
+    async def warm(self) -> None:
+        """Opens the connections of the pool, so that no request pays for it.
+
+        Raises redis.RedisError where none answers in time; on a busy machine some may not.
+        """
+        pings = (self._redis.ping() for _ in range(self._connections))
+        answers = await asyncio.gather(*pings, return_exceptions=True)
+        faults = [answer for answer in answers if isinstance(answer, BaseException)]
+        if len(faults) == len(answers):
+            raise faults[0]
+
+    async def ping(self) -> None:
+        """Raises redis.RedisError where Redis does not answer in time."""
+        await self._redis.ping()
+
+    async def read(self, keys: Sequence[EntityKey]) -> list[bytes | None]:
+        """The blobs of entities, None where there is none; redis.RedisError when late or down."""
+        domain, generation = self._prefix
+        names = [blob_name(domain, generation, *key) for key in keys]
+        groups = _by_slot(self.url, names, keys)
+        if len(groups) == 1:
+            return cast("list[bytes | None]", await self._redis.mget(names))
+        found: dict[str, bytes | None] = {}
+        answers = await asyncio.gather(*(self._redis.mget(group) for group in groups))
+        for group, answer in zip(groups, answers, strict=True):
+            found.update(zip(group, answer, strict=True))
+        return [found[name] for name in names]
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._redis.aclose()
+
+
+def _by_slot(url: str, names: list[str], keys: Sequence[EntityKey]) -> list[list[str]]:
+    """Names that one MGET may ask for: all of them, on a cluster those of one shard."""
+    if not url.startswith(_CLUSTER):
+        return [names] if names else []
+    groups: dict[int, list[str]] = {}
+    for name, key in zip(names, keys, strict=True):
+        groups.setdefault(shard_of(*key), []).append(name)
+    return list(groups.values())
+
+
+def _connect(url: str, timeout: float) -> Any:
+    wait = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    if url.startswith(_CLUSTER):
+        return redis.RedisCluster.from_url(url.replace(_CLUSTER, "redis://"), **wait)
+    return redis.Redis.from_url(url, **wait)
+
+
+def _connect_async(url: str, settings: Settings) -> Any:
+    timeout = settings.redis_timeout_ms / 1_000
+    more: dict[str, Any] = {
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "max_connections": settings.redis_connections,
+        "retry": AsyncRetry(NoBackoff(), 0),
+    }
+    if url.startswith(_CLUSTER):
+        return redis.asyncio.RedisCluster.from_url(url.replace(_CLUSTER, "redis://"), **more)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=timeout, **more)
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def _pack(progress: Sequence[int]) -> bytes:
+    return struct.pack(f"<{len(progress)}q", *progress)
+
+
+def _unpack(data: bytes | None) -> tuple[int, ...] | None:
+    return struct.unpack(f"<{len(data) // 8}q", data) if data else None

@@ -1,0 +1,132 @@
+"""Every metric that a process of Headrace may give, in one place, and the server for them."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    start_http_server,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+MILLISECONDS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 40, 50, 75, 100, 250, 1_000)
+_SECONDS = tuple(bound / 1_000 for bound in MILLISECONDS)
+
+EVENTS = Counter(
+    "headrace_events",
+    "Records that a flow has taken in, by flow and record name.",
+    ["flow", "name"],
+)
+BATCHES = Counter("headrace_batches", "Batches that a flow has worked through.", ["flow"])
+LAG_RECORDS = Gauge(
+    "headrace_lag_records", "Records of a partition not read yet.", ["flow", "topic", "partition"]
+)
+LAG_SECONDS = Gauge(
+    "headrace_lag_event_seconds",
+    "Event time of a partition's newest record less that of the last one taken.",
+    ["flow", "topic", "partition"],
+)
+EVENT_TIME = Gauge(
+    "headrace_event_time_seconds", "Newest event time worked through, since the epoch.", ["flow"]
+)
+DEAD_LETTERS = Counter(
+    "headrace_dead_letters", "Records that could not be used, by reason.", ["flow", "reason"]
+)
+ENTITIES_WRITTEN = Counter(
+    "headrace_entities_written", "Blobs written to Redis, by entity.", ["entity"]
+)
+WRITES_REFUSED = Counter(
+    "headrace_writes_refused", "Shard writes refused because another writer was ahead.", ["shard"]
+)
+JOIN_PENDING = Gauge(
+    "headrace_join_pending", "Predictions or labels that wait for the other.", ["waiting"]
+)
+JOINS = Counter(
+    "headrace_joins", "Ends of a join: joined, expired, duplicate, late, negative.", ["outcome"]
+)
+EXAMPLES = Counter("headrace_examples", "Examples that a learner has learned from.", ["learner"])
+LEARNER_AUC = Gauge(
+    "headrace_learner_auc", "ROC AUC of a learner before learning, over its window.", ["learner"]
+)
+LEARNER_LOG_LOSS = Gauge(
+    "headrace_learner_log_loss",
+    "Log loss of a learner before learning, over its window.",
+    ["learner"],
+)
+SNAPSHOTS = Counter(
+    "headrace_snapshots",
+    "Snapshots published or held back because they differ.",
+    ["learner", "outcome"],
+)
+SNAPSHOT_DIFFERENCE = Gauge(
+    "headrace_snapshot_difference",
+    "Largest difference of probability between a snapshot and its learner.",
+    ["learner"],
+)
+SNAPSHOT_TIME = Gauge(
+    "headrace_snapshot_event_time_seconds", "Event time of the served snapshot.", ["model"]
+)
+SNAPSHOT_AGE = Gauge(
+    "headrace_snapshot_age_seconds",
+    "Time asked at less event time of the served snapshot.",
+    ["model"],
+)
+MODEL_VERSION = Gauge("headrace_model_version", "Version of the model that is served.", ["model"])
+MODEL_SWAPS = Counter("headrace_model_swaps", "Snapshots swapped in.", ["model"])
+SNAPSHOTS_REFUSED = Counter(
+    "headrace_snapshots_refused", "Snapshots that the endpoint would not serve.", ["reason"]
+)
+SAMPLE_SEEN = Gauge(
+    "headrace_sample_seen", "Examples that have been offered to a sample.", ["sample"]
+)
+SAMPLE_ROWS = Gauge("headrace_sample_rows", "Examples that a sample keeps.", ["sample"])
+ARM_SHARE = Gauge("headrace_arm_share", "Probability by which an arm is chosen.", ["arm"])
+ARM_REWARD = Gauge("headrace_arm_reward", "Mean reward of an arm, recent ones first.", ["arm"])
+DRIFT_OPEN = Gauge("headrace_drift_open", "Drift alarms that are open, by watcher.", ["watcher"])
+DRIFT_WATCHING = Gauge(
+    "headrace_drift_watching", "1 once a watcher's reference is complete.", ["watcher"]
+)
+DRIFT_ALARMS = Counter(
+    "headrace_drift_alarms", "Records of drift alarms, by what drifts and state.", ["what", "state"]
+)
+REQUESTS = Counter("headrace_requests", "Requests by HTTP status.", ["status"])
+LATENCY = Histogram(
+    "headrace_request_seconds", "Time of a request, by stage.", ["stage"], buckets=_SECONDS
+)
+DEGRADED = Counter("headrace_degraded", "Answers that were not as they should be.", ["reason"])
+FEATURE_AGE = Histogram(
+    "headrace_feature_age_seconds",
+    "Age of the newest feature that an answer used.",
+    buckets=(1, 10, 60, 600, 3_600, 14_400, 86_400, 604_800),
+)
+STREAM_IN_FLIGHT = Gauge(
+    "headrace_stream_in_flight", "Streamed requests that were read and are not delivered yet."
+)
+PREDICTIONS_QUEUED = Gauge(
+    "headrace_predictions_queued", "Predictions answered and not yet acknowledged by the log."
+)
+PREDICTIONS_LOGGED = Counter(
+    "headrace_predictions_logged", "Predictions that the log has acknowledged."
+)
+PREDICTIONS_LOST = Counter("headrace_predictions_lost", "Predictions that could not be logged.")
+
+
+def page() -> bytes:
+    """The metrics of this process, or of all that share its page, for Prometheus."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client's own setting
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
+
+
+def serve_metrics(port: int = 0, host: str = "0.0.0.0") -> int:
+    """Serves /metrics from a thread of its own; gives the port, a free one where 0 was asked."""
+    server, _ = start_http_server(port, addr=host)
+    return int(server.server_port)

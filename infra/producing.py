@@ -1,0 +1,211 @@
+"""Puts records on a domain's topics: from a data set or a file, paced by event time or at once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from infra import topics
+from infra.event_files import BadRow, EventFile, open_file
+from infra.registry import registry
+from infra.sending import Sender
+from infra.settings import Settings
+from schemas import domains
+from schemas.avro import CORE
+from schemas.dataset import Dataset, Stamped, load, write_truth
+from schemas.declare import Domain, Schema
+
+STREAMS = ("events", "labels", "requests")
+"""The streams that come from outside; all others are made by Headrace itself."""
+
+FLUSH_TIMEOUT = 60.0
+SHOWN = 20
+"""Bad rows that are kept to be shown."""
+
+
+class RefusedRowError(ValueError):
+    """A row that does not fit its schema, where every row must."""
+
+
+@dataclass
+class Produced:
+    """What has been sent so far; `time` is the newest event time among it."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    bad: int = 0
+    first_bad: list[BadRow] = field(default_factory=list)
+    time: int = 0
+
+    @property
+    def total(self) -> int:
+        """Records sent."""
+        return self.records.total()
+
+
+class Clock(Protocol):
+    """What pacing needs of the machine's clock."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Waits."""
+
+
+class Pace:
+    """Lets event time pass `speed_up` times as fast as the clock; as fast as it goes without."""
+
+    def __init__(self, speed_up: float | None, clock: Clock = time) -> None:
+        self._speed_up = speed_up
+        self._clock = clock
+        self._began: tuple[int, float] | None = None
+
+    def wait(self, event_time: int) -> None:
+        """Returns when that event time (ms) has come; the first one has come at once."""
+        if self._speed_up is None:
+            return
+        if self._began is None:
+            self._began = (event_time, self._clock.monotonic())
+        first, began = self._began
+        due = began + (event_time - first) / 1_000 / self._speed_up
+        late = due - self._clock.monotonic()
+        if late > 0:
+            self._clock.sleep(late)
+
+
+def key_of(domain: Domain, stream: str, name: str, record: Mapping[str, Any]) -> str | None:
+    """The Kafka key: an event's declared fields joined by `|`, the id of a label or request."""
+    if stream != "events":
+        return record.get("id")
+    return "|".join(str(record[part]) for part in domain.event(name).key)
+
+
+def schemas_of(domain: Domain, stream: str) -> dict[str, Schema]:
+    """The records that may stand on a stream, by name."""
+    if stream == "labels":
+        return {"label": CORE["label"]}
+    if stream == "requests":
+        return {"request": domain.schemas["request"]}
+    return {event.name: domain.schemas[event.name] for event in domain.events}
+
+
+class SourceError(ValueError):
+    """What was asked to be produced is not there, or is not said."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records to produce; `done` of `size` tell how far they were read, 0 where that is unknown."""
+
+    items: Iterator[Stamped | BadRow]
+    size: int = 0
+    done: Callable[[], int] = lambda: 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part of a data set, and what is planted in it; its truth is written to the file `truth`."""
+
+    days: float | None = None
+    start: str | None = None
+    seed: int = 1
+    plant: Sequence[str] = ()
+    truth: Path | None = None
+
+
+def _part(data: Dataset, part: Part) -> Iterator[Stamped]:
+    if part.truth is not None:
+        write_truth(data, part.truth, part.days, part.start, part.seed, part.plant)
+    return data.replay(part.days, part.start, part.seed, part.plant)
+
+
+def source(
+    settings: Settings,
+    file: str | None,
+    dataset: bool,
+    event: str | None,
+    stream: str,
+    part: Part,
+) -> Source:
+    """The shipped data set, or `part` of it, a file, or standard input for `-`.
+
+    Raises SourceError, UnreadableFileError, or DeclarationError of the domain.
+    """
+    if dataset == (file is not None):
+        raise SourceError("give a file, - for standard input, or --dataset: one of them")
+    if stream not in STREAMS:
+        raise SourceError(f"no stream {stream!r} to produce to; expected {', '.join(STREAMS)}")
+    domain = domains.load(settings.domain)
+    if dataset:
+        return Source(_part(load(settings.domain), part))
+    schemas = schemas_of(domain, stream)
+    named = event or (next(iter(schemas)) if len(schemas) == 1 else None)
+    if file == "-":
+        return Source(_stamped(EventFile("stdin", sys.stdin.buffer, schemas, named), stream))
+    rows = open_file(Path(str(file)), schemas, named)
+    return Source(_stamped(rows, stream), rows.size, lambda: rows.done)
+
+
+def _stamped(rows: EventFile, stream: str) -> Iterator[Stamped | BadRow]:
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+        else:
+            known = row.record.get("time", row.record.get("at"))
+            yield Stamped(known or 0, stream, row.event, row.record)  # type: ignore[arg-type]
+
+
+def run(
+    settings: Settings,
+    source: Source,
+    speed_up: float | None,
+    strict: bool,
+    tell: Callable[[Produced], None],
+) -> Produced:
+    """Produces a source to the domain's topics, which are made where they do not exist."""
+    domain = domains.load(settings.domain)
+    topics.create_topics(settings, domain)
+    sender = Sender(settings, domain, registry(settings))
+    return produce(sender, domain, source.items, Pace(speed_up), strict, tell)
+
+
+def produce(
+    sender: Sender,
+    domain: Domain,
+    items: Iterable[Stamped | BadRow],
+    pace: Pace,
+    strict: bool,
+    tell: Callable[[Produced], None],
+) -> Produced:
+    """Sends records in their order and waits until the log has them; `tell` hears of each.
+
+    A bad row is counted and passed over; where `strict`, it raises RefusedRowError. Raises
+    LogError where records could not be delivered.
+    """
+    done = Produced()
+    for item in items:
+        if isinstance(item, BadRow):
+            if strict:
+                sender.flush(FLUSH_TIMEOUT)
+                raise RefusedRowError(f"{item} (after {done.total} records)")
+            done.bad += 1
+            done.first_bad += [item] if done.bad <= SHOWN else []
+        else:
+            pace.wait(item.time_ms)
+            send(sender, domain, item)
+            done.records[item.name] += 1
+            done.time = max(done.time, item.time_ms)
+        tell(done)
+    sender.flush(FLUSH_TIMEOUT)
+    return done
+
+
+def send(sender: Sender, domain: Domain, item: Stamped) -> None:
+    """Sends one record without waiting for its delivery."""
+    key = key_of(domain, item.stream, item.name, item.record)
+    sender.send(item.stream, item.name, item.record, key)

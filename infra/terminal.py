@@ -1,0 +1,43 @@
+"""How things look in a terminal: tables, progress bars, times, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+out, err = Console(), Console(stderr=True)
+
+
+def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints rows under heads; None is an empty cell."""
+    table = Table(*heads, title=title, title_justify="left", show_header=any(heads))
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(table)
+
+
+def progress_bar() -> Progress:
+    """A bar with its numbers, the event time reached (field `at`) and the time that went by."""
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    return Progress(*columns, TextColumn("{task.fields[at]}"), TimeElapsedColumn(), console=err)
+
+
+def complain(message: object) -> None:
+    """Prints an error in red."""
+    err.print(f"[red]{escape(str(message))}[/]", highlight=False, soft_wrap=True)
+
+
+def utc(ms: int | None) -> str:
+    """A time as text."""
+    return "never" if ms is None else f"{datetime.fromtimestamp(ms / 1000, UTC):%F %T}Z"
+
+
+def shown(value: Any) -> str:
+    """A value as a cell."""
+    return f"{value:,.6g}" if isinstance(value, float) else escape(str(value))

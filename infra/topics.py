@@ -1,0 +1,66 @@
+"""The topics of a domain, and how they are made."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from infra.kafka import LARGEST_MESSAGE, fault, options, wait_ready
+from infra.settings import Settings
+from schemas.declare import Domain
+
+STREAMS = (
+    "events",
+    "requests",
+    "predictions",
+    "labels",
+    "examples",
+    "scores",
+    "models",
+    "cards",
+    "samples",
+    "routes",
+    "drift",
+    "dead-letters",
+)
+SPREAD = frozenset({"events", "requests", "predictions", "labels"})
+COMPACTED = frozenset({"models", "routes", "samples"})
+_LARGE = frozenset({"models", "dead-letters"})
+
+
+def create_topics(settings: Settings, domain: Domain) -> list[str]:
+    """Creates those of the domain's topics that do not exist yet; gives the names of these."""
+    wanted = [
+        NewTopic(
+            domain.topic(stream),
+            num_partitions=settings.partitions if stream in SPREAD else 1,
+            replication_factor=settings.replication,
+            config=_config(stream),
+        )
+        for stream in STREAMS
+    ]
+    return create(settings, wanted)
+
+
+def _config(stream: str) -> dict[str, str]:
+    config = {}
+    if stream in COMPACTED:
+        config["cleanup.policy"] = "compact"
+    if stream in _LARGE:
+        config["max.message.bytes"] = str(LARGEST_MESSAGE)
+    return config
+
+
+def create(settings: Settings, wanted: list[NewTopic]) -> list[str]:
+    """Creates topics; those that exist are left as they are. Gives the names of the new ones."""
+    wait_ready(settings)
+    admin = AdminClient(options(settings))
+    made = []
+    for name, done in admin.create_topics(wanted, request_timeout=settings.wait_s).items():
+        try:
+            done.result()
+            made.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise fault(error.args[0], settings, f"creating {name}") from error
+    return made
