@@ -1,0 +1,13 @@
+"""Drift: has the stream changed from its reference, in what, since when, and of which kind.
+
+`Watch` holds windows of columns against a reference, `ArmWatch` the loss of an arm besides; both
+open, update and close `Alarms` within the one budget of false alarms that a domain declares.
+"""
+
+from online_models.drift.alarms import Alarms
+from online_models.drift.arms import ArmWatch
+from online_models.drift.budget import Budget
+from online_models.drift.columns import Column, input_columns, input_row
+from online_models.drift.watch import Watch
+
+__all__ = ["Alarms", "ArmWatch", "Budget", "Column", "Watch", "input_columns", "input_row"]

@@ -1,0 +1,253 @@
+"""The loss of one arm: windows against the reference, ADWIN and Page-Hinkley, one set of alarms.
+
+A rise of the loss is told apart by what else changed, comparing what came since
+with the reference. Where the model itself expected it (the loss rose no more than the entropy of
+its probabilities), the questions have become harder: covariate. Where labels are more or less
+frequent but the probabilities within each class are as they were, it is label shift (Lipton, Wang
+and Smola, 2018, assume just that). Else the same questions have other answers: concept.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from online_models.drift.alarms import Record
+from online_models.drift.blocks import segments
+from online_models.drift.budget import Budget
+from online_models.drift.columns import CLIP, error_columns, loss
+from online_models.drift.detectors import (
+    Adwin,
+    PageHinkley,
+    Risen,
+    Unit,
+    page_hinkley_threshold,
+)
+from online_models.drift.findings import Finding, Kind
+from online_models.drift.monitor import Moment
+from online_models.drift.reference import Slices
+from online_models.drift.watch import Watch
+
+HELD = 20_000
+"""Answers of the reference that are held to compare with."""
+SURE = 3.0
+"""Standard errors that make a difference when the kind of an alarm is told."""
+SAME = 0.001
+"""Below this p, probabilities within a class are not as they were."""
+
+LOOKS_BACK = 4
+"""Long windows of newest packets that are held to tell the kind."""
+
+Answer = tuple[int, float, float, Slices]
+"""Event time (ms), label, probability, slices."""
+Packet = tuple[int, float, list[tuple[float, float]]]
+"""Its first event time, its mean loss, and its labels with probabilities."""
+
+
+@dataclass
+class _Compared:
+    """Packets of the reference, then the newest ones."""
+
+    reference: list[Packet] = field(default_factory=list)
+    newest: deque[Packet] = field(default_factory=deque)
+
+    def kind(self, since: int, least: int) -> Kind:
+        """What kind of drift the packets since then show, or the `least` newest at least."""
+        late = sum(start >= since for start, _, _ in self.newest)
+        recent = list(self.newest)[-max(late, least) :]
+        old, new = _means(self.reference), _means(recent)
+        surprise, rate = (_gap(old[:, i], new[:, i]) for i in (0, 1))
+        if surprise < SURE:
+            return "covariate"
+        if abs(rate) >= SURE and not self._conditional(recent):
+            return "label"
+        return "concept"
+
+    def _conditional(self, recent: Sequence[Packet]) -> bool:
+        """Whether the probabilities within a class have changed (KS)."""
+        for label in (0.0, 1.0):
+            old, new = (
+                [p for _, _, rows in packets for y, p in rows if y == label]
+                for packets in (self.reference, recent)
+            )
+            if min(len(old), len(new)) >= 10 and stats.ks_2samp(old, new).pvalue < SAME:
+                return True
+        return False
+
+
+def _means(packets: Sequence[Packet]) -> NDArray[np.float64]:
+    """Mean surprise (loss less the entropy that the model expected) and label of each packet."""
+    out = []
+    for _, mean, rows in packets:
+        p = np.clip([p for _, p in rows], CLIP, 1 - CLIP)
+        expected = float(np.mean(-p * np.log(p) - (1 - p) * np.log1p(-p)))
+        out.append((mean - expected, float(np.mean([y for y, _ in rows]))))
+    return np.array(out).reshape(-1, 2)
+
+
+def _gap(old: NDArray[np.float64], new: NDArray[np.float64]) -> float:
+    """Difference of means in standard errors, by the spread of the reference's packets."""
+    deviation = max(1e-9, float(old.std(ddof=1)))
+    error = deviation * math.sqrt(1 / len(old) + 1 / len(new))
+    return (float(new.mean()) - float(old.mean())) / error
+
+
+class ArmWatch:
+    """Watches one arm; its whole state can be pickled. One of `Budget`'s arms."""
+
+    def __init__(self, domain: str, arm: str, budget: Budget, seed: int) -> None:
+        drift = budget.drift
+        self.arm, self._budget, self._seed = arm, budget, seed
+        self.watch = Watch(domain, error_columns(arm), budget, seed)
+        self._begun: int | None = None
+        self._newest = -(2**63)
+        self._packets_in_long = drift.long
+        self._filling: list[Answer] = []
+        self._compared = _Compared()
+        self._unit: Unit | None = None
+        self._tests: dict[str, Adwin | PageHinkley] = {}
+        self._starts: deque[int] = deque(maxlen=10_000)
+
+    def take(self, answers: Sequence[Answer]) -> list[Record]:
+        """Takes answers in the order of the stream; gives what became of alarms."""
+        return [record for _, record in self.told(answers)]
+
+    def told(self, answers: Sequence[Answer]) -> list[tuple[int, Record]]:
+        """The same, each with the place in `answers` of the one that it follows."""
+        times = np.array([time for time, *_ in answers], np.int64)
+        out: list[tuple[int, Record]] = []
+        for first, last, reached in segments(times, self._newest, self._budget.drift.block):
+            told = self._within_block(times[first:last], answers[first:last])
+            out += [(first + at, record) for at, record in told]
+            self._newest = reached
+        return out
+
+    def _within_block(
+        self, times: NDArray[np.int64], answers: Sequence[Answer]
+    ) -> Iterator[tuple[int, Record]]:
+        losses = np.array([[loss(label, p)] for _, label, p, _ in answers])
+        slices = [slices for *_, slices in answers]
+        done = 0
+        for moment in self.watch.moments(times, losses, slices):
+            until = moment.at if moment.replaced else moment.at + 1
+            yield from self._detect(answers, done, until)
+            done = max(done, until)
+            yield from self._tell(moment)
+        yield from self._detect(answers, done, len(answers))
+
+    def _tell(self, moment: Moment) -> list[tuple[int, Record]]:
+        if moment.replaced:
+            self._begun, self._compared, self._tests = moment.time, _Compared(), {}
+        findings = [replace(found, kind=self._kind(found.since)) for found in moment.findings]
+        told = self.watch.tell(moment._replace(findings=findings))
+        return [(moment.at, record) for record in told]
+
+    def _kind(self, since: int) -> Kind:
+        if not self._tests or not self._compared.newest:
+            return "concept"
+        return self._compared.kind(since, self._packets_in_long)
+
+    def _detect(
+        self, answers: Sequence[Answer], first: int, last: int
+    ) -> Iterator[tuple[int, Record]]:
+        for at in range(first, last):
+            self._filling.append(answers[at])
+            if len(self._filling) == self._budget.drift.records:
+                packet, self._filling = self._packet(), []
+                findings = list(self._update(packet, answers[at][0]))
+                if findings:
+                    yield from self._tell(Moment(at, answers[at][0], findings))
+
+    def _packet(self) -> Packet:
+        rows = [(label, p) for _, label, p, _ in self._filling]
+        mean = float(np.mean([loss(label, p) for label, p in rows]))
+        return min(time for time, *_ in self._filling), mean, rows
+
+    def _update(self, packet: Packet, time: int) -> Iterator[Finding]:
+        drift = self._budget.drift
+        if self._begun is None:
+            self._begun = packet[0] + drift.warm_up
+        if not self._tests:
+            if packet[0] >= self._begun:
+                self._compared.reference.append(packet)
+            if packet[0] >= self._begun + drift.reference:
+                self._learn(time)
+            return
+        self._compared.newest.append(packet)
+        if len(self._compared.newest) > LOOKS_BACK * self._packets_in_long:
+            self._compared.newest.popleft()
+        self._starts.append(packet[0])
+        standard = float(self._standard(packet[1]))
+        for name, test in self._tests.items():
+            risen = test.update(standard)
+            if risen is not None:
+                yield self._finding(name, risen, time)
+
+    def _standard(self, mean: float) -> float:
+        if self._unit is None:
+            raise RuntimeError(f"{self.arm}: no reference yet")
+        return float(self._unit.standard(mean))
+
+    def _learn(self, time: int) -> None:
+        """The reference is complete: unit and thresholds."""
+        packets, drift = self._compared.reference, self._budget.drift
+        means = np.array([mean for _, mean, _ in packets])
+        every = max(1.0, (time - packets[0][0]) / len(packets))
+        self._packets_in_long = max(drift.long, round(drift.long * drift.block / every))
+        if len(packets) < 3 * self._packets_in_long:
+            return
+        self._unit = Unit.of(means, self._packets_in_long)
+        threshold = page_hinkley_threshold(
+            self._unit.standard(means), round(drift.per / every), self._packets_in_long,
+            self._budget.page_hinkley(), self._seed,
+        )  # fmt: skip
+        self._tests = {
+            "adwin": Adwin(self._budget.adwin_delta(every)),
+            "page_hinkley": PageHinkley(threshold),
+        }
+        self._starts.clear()
+        keep = max(1, len(packets) * drift.records // HELD)
+        self._compared.reference = packets[::keep]
+
+    def _finding(self, name: str, risen: Risen, time: int) -> Finding:
+        new = list(self._compared.newest)[-risen.ago :]
+        bins, before, after = _histograms(self._compared.reference, new)
+        return Finding(
+            what="error",
+            name=self.arm,
+            kind="concept",
+            test=name,
+            window=f"{risen.ago} x {self._budget.drift.records} records",
+            time=time,
+            since=self._starts[-min(risen.ago, len(self._starts))],
+            statistic=risen.statistic,
+            threshold=risen.threshold,
+            p=None,
+            direction="up",
+            bins=bins,
+            reference=before,
+            recent=after,
+        )
+
+
+def _histograms(
+    old: Sequence[Packet], new: Sequence[Packet]
+) -> tuple[list[str], list[float], list[float]]:
+    """The packets' mean losses in eighths of the reference."""
+    before, after = (np.array([mean for _, mean, _ in packets]) for packets in (old, new))
+    edges = np.unique(np.quantile(before, np.arange(1, 8) / 8))
+    names = [f"< {edges[0]:.4g}"]
+    names += [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges)]
+    names.append(f"≥ {edges[-1]:.4g}")
+    shares = []
+    for values in (before, after):
+        counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(names))
+        shares.append((counts / len(values)).tolist())
+    return names, shares[0], shares[1]

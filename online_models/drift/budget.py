@@ -1,0 +1,59 @@
+"""One budget of false alarms, shared out over everything that could raise one.
+
+Half goes to windows against the reference, a quarter each to ADWIN and to Page-Hinkley on the
+losses. A share divided by how often its test is made is the chance that each is allowed. Expected
+numbers add up whatever depends on what, so the expected number of false alarms is at most the
+budget (Bonferroni's argument for counts), and less where tests agree with each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from online_models.drift.columns import error_columns, input_columns, label_columns, number_of_tests
+from schemas.declare import Domain, Drift
+
+SERVED = "served"
+"""The arm that stands for the answers that were given, whichever arm gave them."""
+
+WINDOWS = 4
+"""Short and long, by event time and by count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A domain's: over `tests` in each window, and over `arms`."""
+
+    drift: Drift
+    tests: int
+    arms: int
+
+    @staticmethod
+    def of(domain: Domain) -> Budget:
+        """All that flows/drift watches of a domain."""
+        arms = arms_of(domain)
+        tests = number_of_tests(input_columns(domain)) + number_of_tests(label_columns())
+        return Budget(
+            domain.drift, tests + sum(number_of_tests(error_columns(a)) for a in arms), len(arms)
+        )
+
+    def window_alpha(self, every: float) -> float:
+        """The chance allowed to one test of one window that is evaluated `every` so many ms."""
+        return min(0.05, self.drift.false_alarms / 2 / WINDOWS / self.tests / self._times(every))
+
+    def adwin_delta(self, every: float) -> float:
+        """ADWIN's delta: it bounds the chance of a false cut at each check (Bifet and Gavaldà,
+        2007, theorem 3.1), and there are so many checks."""
+        return min(0.05, self.drift.false_alarms / 4 / self.arms / self._times(every))
+
+    def page_hinkley(self) -> float:
+        """The chance allowed to Page-Hinkley on one arm in the whole of `per`."""
+        return min(0.5, self.drift.false_alarms / 4 / self.arms)
+
+    def _times(self, every: float) -> float:
+        return max(1.0, self.drift.per / every)
+
+
+def arms_of(domain: Domain) -> tuple[str, ...]:
+    """The answers as served, then every learner."""
+    return (SERVED, *(spec.name for spec in domain.learners))

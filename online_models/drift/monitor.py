@@ -1,0 +1,154 @@
+"""Windows of many columns against one reference, evaluated whenever a block is full."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from online_models.drift.blocks import Block, CountBlocks, TimeBlocks
+from online_models.drift.budget import Budget
+from online_models.drift.calibration import Null, Test, counted_in, measured, null
+from online_models.drift.cells import Cells, Counts
+from online_models.drift.findings import KINDS, Direction, Finding
+from online_models.drift.recent import Recent
+from online_models.drift.reference import Sampled, Slices
+from online_models.drift.statistics import Values, superiority
+from schemas.declare import DAY, HOUR, MINUTE
+
+FEWEST = 50
+"""A window with fewer records is not tested."""
+CLEAR = 0.1
+"""Cliff's delta from which on a number has gone up or down; below, its shape has changed."""
+
+
+class Moment(NamedTuple):
+    """An evaluation: after which record of the batch, at which event time, what was found."""
+
+    at: int
+    time: int
+    findings: list[Finding]
+    replaced: bool = False
+
+
+class Series:
+    """The windows over one kind of blocks, with their nulls and thresholds."""
+
+    def __init__(
+        self, cells: Cells, blocks: Counts, lengths: Sequence[int], alpha: float, unit: str
+    ) -> None:
+        self.cells, self.reference, self._unit = cells, blocks.sum(0), unit
+        self._recent: deque[Block] = deque(maxlen=max(lengths))
+        tests = sorted({test for column in cells.columns for test in column.tests})
+        self._nulls: dict[tuple[int, Test], Null] = {
+            (length, test): null(test, cells, blocks, length, alpha)  # type: ignore[arg-type, misc]
+            for length in sorted(set(lengths))
+            for test in tests
+        }
+        self._fits = {t: np.array([t in c.tests for c in cells.columns]) for t in tests}
+
+    def evaluate(self, block: Block, time: int) -> Iterator[Finding]:
+        """What the windows that end with this block show."""
+        self._recent.append(block)
+        for (length, test), learned in self._nulls.items():
+            if len(self._recent) >= length:
+                yield from self._test(length, test, learned, time)
+
+    def _test(self, length: int, test: Test, learned: Null, time: int) -> Iterator[Finding]:
+        blocks = list(self._recent)[-length:]
+        window = np.sum([block.counts for block in blocks], axis=0)
+        found = measured(test, self.cells, window, self.reference)
+        records = counted_in(test, window)
+        threshold = learned.threshold(records)
+        beyond = (found > threshold) & self._fits[test] & (records >= FEWEST)
+        if not beyond.any():
+            return
+        p = learned.p(found, records)
+        for i in np.flatnonzero(beyond).tolist():
+            yield self._finding(i, test, blocks, window, time, found[i], threshold[i], p[i])
+
+    def _finding(
+        self, i: int, test: Test, blocks: list[Block], window: Counts, time: int,
+        found: float, threshold: float, p: float,
+    ) -> Finding:  # fmt: skip
+        column, cells = self.cells.columns[i], self.cells
+        return Finding(
+            what=column.what,
+            name=column.name,
+            kind=KINDS[column.what],
+            test=test,
+            window=f"{len(blocks)} x {self._unit}",
+            time=time,
+            since=self._since(i, test, blocks),
+            statistic=float(found),
+            threshold=float(threshold),
+            p=float(p),
+            direction=_direction(column.scale, float(superiority(window, self.reference)[i])),
+            bins=cells.names(i),
+            reference=cells.shares(i, cells.grouped(self.reference)),
+            recent=cells.shares(i, cells.grouped(window)),
+        )
+
+    def _since(self, i: int, test: Test, blocks: list[Block]) -> int:
+        """Start of the run of newest blocks that shows most: statistic (squared) times records."""
+        best, since, counts = -1.0, blocks[-1].start, np.zeros_like(self.reference)
+        for block in reversed(blocks):
+            counts = counts + block.counts
+            value = float(measured(test, self.cells, counts, self.reference)[i])
+            shown = float(counts[i].sum()) * (value**2 if test == "ks" else value)
+            if shown > best:
+                best, since = shown, block.start
+        return since
+
+
+class Monitor:
+    """Tests every column of `Sampled` in short and long windows, by event time and by count."""
+
+    def __init__(self, sampled: Sampled, budget: Budget) -> None:
+        drift, lengths = budget.drift, (budget.drift.short, budget.drift.long)
+        self.cells = sampled.cells
+        self._by_time = TimeBlocks(drift.block, drift.late)
+        self._by_count = CountBlocks(drift.records)
+        self._series = [
+            Series(self.cells, sampled.by_time, lengths,
+                   budget.window_alpha(drift.block), span_name(drift.block)),
+            Series(self.cells, sampled.by_count, lengths,
+                   budget.window_alpha(sampled.every), f"{drift.records} records"),
+        ]  # fmt: skip
+        self._recent = Recent(self.cells, sampled.codes, sampled.slices)
+
+    def add(
+        self, times: NDArray[np.int64], values: Values, slices: Sequence[Slices]
+    ) -> list[Moment]:
+        """Takes records in; one moment for every block that became full."""
+        codes = self.cells.codes(values)
+        newest = np.maximum.accumulate(np.maximum(times, self._by_time.newest))
+        full = [(block.at, 0, block) for block in self._by_time.add(times, codes)]
+        full += [(block.at, 1, block) for block in self._by_count.add(times, codes)]
+        out, seen = [], 0
+        for at, which, block in sorted(full, key=lambda each: each[:2]):
+            self._recent.add(codes[seen : at + 1], slices[seen : at + 1])
+            seen = max(seen, at + 1)
+            time = int(newest[at])
+            findings = list(self._series[which].evaluate(block, time))
+            size = int(block.counts[0].sum())
+            out.append(Moment(at, time, [self._recent.placed(f, size) for f in findings]))
+        self._recent.add(codes[seen:], slices[seen:])
+        return out
+
+
+def _direction(scale: str, delta: float) -> Direction:
+    if scale == "category" or (scale == "number" and abs(delta) < CLEAR):
+        return "shape"
+    return "up" if delta > 0 else "down"
+
+
+def span_name(span: int) -> str:
+    """A span of ms in words."""
+    for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if span % unit == 0:
+            return name if span == unit else f"{span // unit} {name}s"
+    return f"{span} ms"

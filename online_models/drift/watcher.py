@@ -1,0 +1,87 @@
+"""What is watched of a domain: one watcher a key, each with the stream that it reads.
+
+inputs          predictions   the vector's columns and the served score
+label           examples      the label
+error:served    examples      the loss of what was answered
+error:<arm>     scores        the loss of every learner, served or not
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from online_models.drift.alarms import Alarms, Record
+from online_models.drift.arms import ArmWatch
+from online_models.drift.budget import SERVED, Budget, arms_of
+from online_models.drift.columns import input_columns, input_row, label_columns
+from online_models.drift.reference import Slices
+from online_models.drift.watch import Watch
+from schemas.declare import Domain
+
+Stream = Literal["predictions", "examples", "scores"]
+
+
+class Watcher:
+    """Takes records of one stream in event-time order; can be pickled."""
+
+    def __init__(self, key: str, stream: Stream, watch: Watch | ArmWatch) -> None:
+        self.key, self.stream, self._watch = key, stream, watch
+        self._version = -1
+        self._ids: set[str] = set()
+
+    @property
+    def alarms(self) -> Alarms:
+        """Those that are open."""
+        return (self._watch.watch if isinstance(self._watch, ArmWatch) else self._watch).alarms
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a reference to compare with."""
+        return (self._watch.watch if isinstance(self._watch, ArmWatch) else self._watch).ready
+
+    def take(self, records: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """What became of alarms, as records of `alarm.avsc`."""
+        if self.stream == "scores":
+            records = [record for record in records if self._mine(record)]
+        if not records:
+            return []
+        times = np.array([record["time"] for record in records], np.int64)
+        slices = [_slices(record) for record in records]
+        if isinstance(self._watch, ArmWatch):
+            answers = [(r["label"], r["probability"]) for r in records]
+            return self._watch.take(
+                [(t, *a, s) for t, a, s in zip(times.tolist(), answers, slices, strict=True)]
+            )
+        values = [input_row(r) if self.key == "inputs" else [r["label"]] for r in records]
+        return self._watch.take(times, np.array(values, np.float64), slices)
+
+    def _mine(self, score: Mapping[str, Any]) -> bool:
+        """Whether a score is of this arm and new: after a crash the last of them come again."""
+        version, id_ = score["version"], score["id"]
+        if f"error:{score['learner']}" != self.key or version < self._version:
+            return False
+        if version > self._version:
+            self._version, self._ids = version, set()
+        new = id_ not in self._ids
+        self._ids.add(id_)
+        return new
+
+
+def watchers(domain: Domain, seed: int) -> list[Watcher]:
+    """All of a domain's, that have seen nothing."""
+    budget = Budget.of(domain)
+    made = [
+        Watcher("inputs", "predictions", Watch(domain.name, input_columns(domain), budget, seed)),
+        Watcher("label", "examples", Watch(domain.name, label_columns(), budget, seed)),
+    ]
+    for arm in arms_of(domain):
+        stream: Stream = "examples" if arm == SERVED else "scores"
+        made.append(Watcher(f"error:{arm}", stream, ArmWatch(domain.name, arm, budget, seed)))
+    return made
+
+
+def _slices(record: Mapping[str, Any]) -> Slices:
+    return tuple(sorted(record.get("slices", {}).items()))

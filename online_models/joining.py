@@ -1,0 +1,223 @@
+"""Joins predictions and labels by id in event time.
+
+Either may come first, twice, or never. What comes out depends on the times in the records and on
+their order, never on a clock: time is the newest event time seen (the watermark), a prediction
+waits for its label until `time + deadline`, and a label later than that does not count.
+
+A provisional label is of a prediction that waits, and goes on to the next example that is complete:
+so it stands in the log once, at a certain place in the order of learning.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from online_models.labelling import Foretold
+from schemas.declare import Label, Unlabelled
+
+Record = Mapping[str, Any]
+Example = dict[str, Any]
+"""A record of `schemas/core/example.avsc`."""
+
+AS_SERVED = ("probability", "model", "version", "arm", "propensity", "policy", "slices")
+SINCE_ROUTING = {"unit": "", "seen": 1.0}
+"""As served too, with what older predictions stand for."""
+
+
+class _Waiting(NamedTuple):
+    asked: int
+    vector: array[float]
+    served: tuple[Any, ...]
+    foretold: bool = False
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the decision keeps its outcome from coming to light."""
+        return not self.served[-1]
+
+
+class _Told(NamedTuple):
+    time: int
+    value: float
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the records so far.
+
+    `expired` are predictions without a label by the deadline; `orphans` are labels that no
+    prediction claimed; `late` are labels dated after the deadline, and records that came when
+    nothing is known about their time any more.
+    """
+
+    joined: int = 0
+    expired: int = 0
+    orphans: int = 0
+    duplicates: int = 0
+    late: int = 0
+    hidden: int = 0
+
+
+@dataclass(slots=True)
+class JoinState:
+    """The join's memory; feed it records in (roughly) event-time order.
+
+    It holds predictions that wait, labels that wait (each for one deadline), and ids that are done
+    (for one deadline more), so that a second copy is known for one and a prediction that is logged
+    late still finds its label: disorder of less than the deadline does not change the outcome.
+    """
+
+    declared: Label
+    watermark: int = -(2**63)
+    counts: Counts = field(default_factory=Counts)
+    _predictions: dict[str, _Waiting | None] = field(default_factory=dict)  # None: done
+    _labels: dict[str, _Told] = field(default_factory=dict)
+    _expiries: list[tuple[int, str]] = field(default_factory=list)  # heap, when predictions expire
+    _forgets: list[tuple[int, str]] = field(default_factory=list)  # heap, when done ids are dropped
+    _orphanings: list[tuple[int, str]] = field(default_factory=list)  # heap, when labels expire
+    _foretold: list[dict[str, Any]] = field(default_factory=list)  # for the next example
+    _waiting: int = 0
+
+    @property
+    def pending_predictions(self) -> int:
+        """Predictions that wait for their label."""
+        return self._waiting
+
+    @property
+    def pending_labels(self) -> int:
+        """Labels that wait for their prediction."""
+        return len(self._labels)
+
+    def prediction(self, record: Record) -> list[Example]:
+        """Take a record of `prediction.avsc`; gives the examples that are now complete."""
+        done = self.advance(record["time"])
+        id_, deadline = record["id"], record["time"] + self.declared.deadline
+        if id_ in self._predictions:
+            self.counts.duplicates += 1
+        elif deadline + self.declared.deadline < self.watermark:
+            self.counts.late += 1
+        else:
+            done += self._ask(id_, deadline, record)
+            done += self._expire()  # at once, when it was logged after its deadline
+        return done
+
+    def label(self, record: Record) -> list[Example]:
+        """Take a record of `label.avsc`; gives the examples that are now complete."""
+        done = self.advance(record["time"])
+        id_, told = record["id"], _Told(record["time"], record["value"])
+        if id_ not in self._predictions:
+            self._keep(id_, told)
+            return done
+        waiting = self._predictions[id_]
+        if waiting is None:
+            self.counts.duplicates += 1
+        elif told.time > waiting.asked + self.declared.deadline:
+            self.counts.late += 1
+        else:
+            done.append(self._join(id_, waiting, told))
+        return done
+
+    def foretell(self, told: Foretold) -> None:
+        """Take a provisional label; the first of a prediction that waits for its label counts.
+
+        It is not a label, and an event's time moves no watermark here.
+        """
+        waiting = self._predictions.get(told.id)
+        if waiting is None or waiting.foretold:
+            return
+        if told.time <= waiting.asked + self.declared.deadline:
+            self._predictions[told.id] = waiting._replace(foretold=True)
+            vector = waiting.vector.tolist()
+            self._foretold.append({**told._asdict(), "vector": vector})
+
+    def advance(self, time: int) -> list[Example]:
+        """Move the watermark to a newer time; gives the examples that their deadlines complete."""
+        if time <= self.watermark:
+            return []
+        self.watermark = time
+        self._orphan()
+        done = self._expire()
+        while self._forgets and self._forgets[0][0] < time:
+            del self._predictions[heapq.heappop(self._forgets)[1]]
+        return done
+
+    def _ask(self, id_: str, deadline: int, record: Record) -> list[Example]:
+        heapq.heappush(self._expiries, (deadline, id_))
+        served = tuple(record[name] for name in AS_SERVED)
+        served += tuple(record.get(name, usual) for name, usual in SINCE_ROUTING.items())
+        waiting = _Waiting(record["time"], array("d", record["vector"]), served)
+        self._predictions[id_] = waiting
+        self._waiting += 1
+        told = self._labels.pop(id_, None)
+        if waiting.hidden:
+            self._predictions[id_] = None
+            self._waiting -= 1
+            self.counts.hidden += 1
+            return []
+        if told is None:
+            return []
+        if told.time > deadline:
+            self.counts.late += 1
+            return []
+        return [self._join(id_, waiting, told)]
+
+    def _keep(self, id_: str, told: _Told) -> None:
+        known = self._labels.get(id_)
+        forget = told.time + self.declared.deadline
+        if known is not None:
+            self.counts.duplicates += 1
+            told = min(known, told)  # whichever came first, the earlier one counts
+        elif forget < self.watermark:
+            self.counts.late += 1
+            return
+        if told is not known:
+            self._labels[id_] = told
+            heapq.heappush(self._orphanings, (told.time + self.declared.deadline, id_))
+
+    def _join(self, id_: str, waiting: _Waiting, told: _Told) -> Example:
+        self._predictions[id_] = None
+        self._waiting -= 1
+        self.counts.joined += 1
+        return self._example(id_, waiting, told, "label")
+
+    def _expire(self) -> list[Example]:
+        done = []
+        while self._expiries and self._expiries[0][0] < self.watermark:
+            deadline, id_ = heapq.heappop(self._expiries)
+            heapq.heappush(self._forgets, (deadline + self.declared.deadline, id_))
+            waiting = self._predictions[id_]
+            if waiting is None:
+                continue
+            self._predictions[id_] = None
+            self._waiting -= 1
+            self.counts.expired += 1
+            if self.declared.missing is Unlabelled.NEGATIVE:
+                done.append(self._example(id_, waiting, _Told(deadline, 0.0), "deadline"))
+        return done
+
+    def _orphan(self) -> None:
+        while self._orphanings and self._orphanings[0][0] < self.watermark:
+            expiry, id_ = heapq.heappop(self._orphanings)
+            told = self._labels.get(id_)
+            if told is not None and told.time + self.declared.deadline == expiry:
+                del self._labels[id_]
+                self.counts.orphans += 1
+
+    def _example(self, id_: str, waiting: _Waiting, told: _Told, origin: str) -> Example:
+        """What is complete; with it goes what was foretold of others."""
+        foretold = [one for one in self._foretold if one["id"] != id_]
+        self._foretold = []
+        return {
+            "id": id_,
+            "time": told.time,
+            "asked": waiting.asked,
+            "vector": waiting.vector.tolist(),
+            "label": told.value,
+            "origin": origin,
+            **dict(zip((*AS_SERVED, *SINCE_ROUTING), waiting.served, strict=True)),
+            "provisional": foretold,
+        }

@@ -1,0 +1,61 @@
+"""River's Hoeffding adaptive tree: a branch whose errors grow is replaced by one grown beside it.
+
+Answers come from the main tree; River would add the leaves of alternate trees, which fails where
+such a tree has split (its `traverse` then gives a list within a list).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from river import tree
+
+from online_models.learners.encoding import Inputs, inputs
+from online_models.learners.hoeffding_tree import HoeffdingTree, HoeffdingTreeOptions, LeanSplitter
+from online_models.learners.learner import Reaction, options
+from schemas.declare import Domain, LearnerSpec
+
+
+@dataclass(frozen=True)
+class AdaptiveTreeOptions(HoeffdingTreeOptions):
+    """Those of the Hoeffding tree; `significance` is that of replacing a branch."""
+
+    significance: float = 0.05
+
+
+class AdaptiveTree(HoeffdingTree):
+    """The plain tree's answers and export, of a tree that forgets what has gone wrong."""
+
+    def __init__(
+        self, name: str, seen: Inputs, prior: float, seed: int, chosen: AdaptiveTreeOptions
+    ) -> None:
+        super().__init__(name, seen, prior, chosen)
+        self._chosen, self._seed = chosen, seed
+        self._grow_anew()
+
+    def _grow_anew(self) -> None:
+        chosen = self._chosen
+        self._tree = tree.HoeffdingAdaptiveTreeClassifier(
+            grace_period=chosen.grace_period,
+            max_depth=chosen.max_depth,
+            delta=chosen.delta,
+            tau=chosen.tau,
+            split_criterion="gini",
+            leaf_prediction="mc",
+            splitter=LeanSplitter(),
+            bootstrap_sampling=False,
+            switch_significance=chosen.significance,
+            seed=self._seed,
+        )
+
+    def _react(self, reaction: Reaction) -> bool:
+        """Forgets the tree."""
+        if reaction is Reaction.RESET:
+            self._grow_anew()
+        return reaction is Reaction.RESET
+
+
+def make(spec: LearnerSpec, domain: Domain, seed: int) -> AdaptiveTree:
+    """A Hoeffding adaptive tree for a domain."""
+    seen = inputs(domain, spec.columns)
+    return AdaptiveTree(spec.name, seen, domain.prior, seed, options(spec, AdaptiveTreeOptions))

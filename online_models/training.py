@@ -1,0 +1,200 @@
+"""What a learner's key in the stream holds: score, learn, watch the quality, take snapshots.
+
+All of it is a function of the examples' order: where a batch begins decides nothing that is
+published under a version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from online_models.drift.reacting import Reacting
+from online_models.evaluation import Measures, Recent, Slices
+from online_models.export import check_graph
+from online_models.learners import Learner, make
+from schemas.declare import Domain, LearnerSpec
+
+RECENT = 64
+"""Examples that a graph is checked on."""
+WINDOW = 2_000
+"""Examples over which the running quality is taken."""
+TOLERANCE = 1e-5
+"""A graph whose probability differs from its learner's by more is not fit to serve."""
+
+Example = Mapping[str, Any]
+Record = dict[str, Any]
+
+
+class Taken(NamedTuple):
+    """Records of `score.avsc`, and of `model.avsc` and `card.avsc` where a snapshot was due."""
+
+    scores: list[Record]
+    snapshot: Record | None
+    card: Record | None
+
+
+class Early(NamedTuple):
+    """What a learner said of a prediction just before it learned a provisional label of it.
+
+    That is what is scored when the true label comes: by then the learner has been told.
+    """
+
+    probability: float
+    weight: float
+    forget: int
+
+
+@dataclass(slots=True)
+class State:
+    """What has to survive a crash; can be pickled. Times are event time in ms."""
+
+    learner: Learner
+    recent: deque[Sequence[float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    quality: Recent = field(default_factory=lambda: Recent(WINDOW))
+    slices: Slices = field(default_factory=Slices)
+    first: int = 0
+    time: int | None = None
+    snapshot_examples: int = 0
+    snapshot_time: int = 0
+    reacting: Reacting | None = None
+    early: dict[str, Early] = field(default_factory=dict)
+
+
+class Training:
+    """One learner of a domain; starts untaught, or goes on from a state."""
+
+    def __init__(
+        self, domain: Domain, spec: LearnerSpec, seed: int, state: State | None = None
+    ) -> None:
+        self._domain = domain
+        self._spec = spec
+        self.state = state or State(
+            make(spec, domain, seed), reacting=Reacting.of(domain, spec.name, seed)
+        )
+
+    def take(self, examples: Sequence[Example]) -> Taken:
+        """Scores every example, then learns it; gives the scores and the newest snapshot due.
+
+        Snapshots that fell due earlier in the same call could never be served, and are left out.
+        Raises GraphError where an export is no graph.
+        """
+        last = self._due(examples)
+        snapshot = card = None
+        scores = []
+        for number, example in enumerate(examples):
+            scores.append(self._learn(example))
+            if number == last:
+                snapshot = self._snapshot()
+                card = snapshot and self._card(snapshot)
+        return Taken(scores, snapshot, card)
+
+    def quality(self) -> Measures:
+        """Prequential measures over the newest WINDOW examples."""
+        return self.state.quality.measures()
+
+    def _due(self, examples: Sequence[Example]) -> int | None:
+        """The last example after which a snapshot is due; notes what was due."""
+        state, every, last = self.state, self._domain.publishing, None
+        count = state.learner.examples
+        for number, example in enumerate(examples):
+            count += 1 + len(example.get("provisional", ()))
+            if state.time is None:
+                state.time = state.snapshot_time = state.first = example["time"]
+            state.time = max(state.time, example["time"])
+            enough = count - state.snapshot_examples >= every.examples
+            if enough or state.time - state.snapshot_time >= every.time:
+                state.snapshot_examples, state.snapshot_time, last = count, state.time, number
+        return last
+
+    def _learn(self, example: Example) -> Record:
+        state = self.state
+        for told in example.get("provisional", ()):
+            self._foresee(told)
+        version = state.learner.examples
+        probability = self._score(example)
+        state.recent.append(example["vector"])
+        state.quality.update(example["label"], probability)
+        if state.reacting is not None:
+            state.reacting.after(state.learner, example, probability)
+        state.slices.update(example["slices"], example["label"], probability)
+        return {
+            "id": example["id"],
+            "time": example["time"],
+            "asked": example["asked"],
+            "learner": state.learner.name,
+            "version": version,
+            "probability": probability,
+            "label": example["label"],
+        }
+
+    def _foresee(self, told: Example) -> None:
+        """Learns a provisional label, and keeps what it would have said before."""
+        learner, early = self.state.learner, self.state.early
+        said = learner.score_then_learn(told["vector"], told["label"], told["weight"])
+        forget = told["time"] + self._domain.label.deadline
+        early[told["id"]] = Early(said, told["weight"], forget)
+        while early[oldest := next(iter(early))].forget < told["time"]:  # its label never came
+            del early[oldest]
+
+    def _score(self, example: Example) -> float:
+        """What the learner said of an example; it has learned all of it then."""
+        learner = self.state.learner
+        vector, label, weight = example["vector"], example["label"], weight_of(example)
+        early = self.state.early.pop(example["id"], None)
+        if early is not None:
+            learner.learn(vector, label, weight - early.weight)
+            return early.probability
+        return learner.score_then_learn(vector, label, weight)
+
+    def _export(self) -> tuple[bytes, float] | None:
+        """The graph, and how far it is from its learner; None where there is none to be had."""
+        learner = self.state.learner
+        graph = learner.export()
+        return graph, check_graph(graph, learner, list(self.state.recent))
+
+    def _snapshot(self) -> Record | None:
+        learner, exported = self.state.learner, self._export()
+        if exported is None:
+            return None
+        graph, difference = exported
+        return {
+            "name": learner.name,
+            "version": learner.examples,
+            "time": self.state.snapshot_time,
+            "domain": self._domain.name,
+            "kind": self._spec.kind,
+            "onnx": graph,
+            "sha256": hashlib.sha256(graph).hexdigest(),
+            "inputs": list(self._domain.vector_names),
+            "checked": len(self.state.recent),
+            "difference": difference,
+            "metrics": self.quality().finite(),
+        }
+
+    def _card(self, snapshot: Record) -> Record:
+        """What is known of a snapshot besides its graph."""
+        state = self.state
+        shared = ("name", "version", "time", "domain", "kind", "sha256", "checked", "difference")
+        return {
+            **{name: snapshot[name] for name in shared},
+            "since": state.first,
+            "recent": snapshot["metrics"],
+            "overall": state.slices.overall.measures().finite(),
+            "slices": {
+                name: tally.measures().finite() for name, tally in state.slices.tallies.items()
+            },
+        }
+
+
+def weight_of(example: Example) -> float:
+    """What an example weighs in all: it stands for outcomes that stayed hidden, too."""
+    return 1.0 / float(example.get("seen", 1.0))
+
+
+def fit(snapshot: Mapping[str, Any]) -> bool:
+    """Whether a snapshot says what its learner says; never for NaN."""
+    return bool(snapshot["difference"] <= TOLERANCE)

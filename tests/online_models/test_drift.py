@@ -1,0 +1,254 @@
+"""Synthetic truths: what is planted is found and named, what is not is not, within the budget."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from river import drift as river_drift
+from scipy import special, stats
+
+from online_models.drift import ArmWatch, Budget, Column, Watch
+from online_models.drift.calibration import _kolmogorov
+from online_models.drift.cells import cells_of, counted
+from online_models.drift.columns import label_columns, number_of_tests
+from online_models.drift.detectors import TOLERATED, _highest
+from online_models.drift.statistics import ks, psi
+from schemas.declare import DAY, Drift
+
+DRIFT = Drift(warm_up=0, reference=28 * DAY, records=100)
+COLUMNS = (Column("feature", "a"), Column("feature", "b"), Column("feature", "c", "category"))
+A_DAY = 100
+F8 = NDArray[np.float64]
+
+
+def budget(columns: Any = COLUMNS, arms: int = 1) -> Budget:
+    return Budget(DRIFT, number_of_tests(columns), arms)
+
+
+def times(days: int) -> NDArray[np.int64]:
+    return np.arange(days * A_DAY, dtype=np.int64) * (DAY // A_DAY) + 1_000 * DAY
+
+
+def day_of(time: int) -> float:
+    return (time - 1_000 * DAY) / DAY
+
+
+def quiet(days: int, seed: int, wander: float = 0.0) -> F8:
+    """Three columns; `wander` is how far the level of a day lies off, in standard deviations."""
+    rng = np.random.default_rng(seed)
+    n = days * A_DAY
+    level = np.repeat(rng.normal(0, wander, days), A_DAY) if wander else 0.0
+    unknown = np.where(rng.random(n) < 0.1, np.nan, rng.exponential(1, n))
+    return np.column_stack([rng.normal(level, 1, n), unknown, rng.integers(0, 5, n)])
+
+
+def watched(values: F8, columns: Any = COLUMNS, **more: Any) -> list[dict[str, Any]]:
+    days = len(values) // A_DAY
+    watch = Watch("d", columns, budget(columns), seed=1)
+    return watch.take(times(days), values, more.get("slices") or [()] * len(values))
+
+
+def opened(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [record for record in records if record["state"] == "opened"]
+
+
+@pytest.mark.parametrize("wander", [0.0, 0.3])
+def test_false_alarms_keep_to_the_budget(wander: float) -> None:
+    """Also where days differ: an independence test would reject two days in three there."""
+    number, days = 12, 88
+    false = sum(len(opened(watched(quiet(days, seed, wander)))) for seed in range(number))
+    allowed = number * (days - 29) / 30 * DRIFT.false_alarms / 2  # half is for ADWIN and the like
+    assert false <= stats.poisson.ppf(0.999, allowed)
+
+
+def test_days_that_differ_would_fool_a_test_of_independent_records() -> None:
+    values = quiet(60, 1, wander=0.3)[:, 0].reshape(60, A_DAY)
+    rejected = sum(stats.ks_2samp(day, values[:28].ravel()).pvalue < 0.01 for day in values[28:])
+    assert rejected > stats.binom.ppf(0.999, 32, 0.01)
+
+
+@pytest.mark.parametrize(("shift", "direction"), [(1.0, "up"), (-1.0, "down")])
+def test_a_shift_is_found_named_and_dated(shift: float, direction: str) -> None:
+    values = quiet(60, 3)
+    values[40 * A_DAY :, 0] += shift
+    (first, *_) = opened(watched(values))
+    assert (first["what"], first["name"], first["kind"]) == ("feature", "a", "covariate")
+    assert first["direction"] == direction
+    assert 40 <= day_of(first["opened"]) < 42
+    assert 38.9 < day_of(first["since"]) < 42
+    assert first["statistic"] > first["threshold"]
+    assert 0 <= first["p"] < 1e-4
+    assert sum(first["reference"]) == pytest.approx(1)
+    assert sum(first["recent"]) == pytest.approx(1)
+    assert len(first["bins"]) == len(first["recent"]) == len(first["reference"])
+
+
+def test_more_unknown_values_are_found() -> None:
+    values = quiet(60, 4)
+    values[45 * A_DAY :, 1] = np.where(np.arange(15 * A_DAY) % 2, values[45 * A_DAY :, 1], np.nan)
+    names = {alarm["name"] for alarm in opened(watched(values))}
+    assert "b" in names
+
+
+def test_a_category_never_seen_before_is_found() -> None:
+    values = quiet(60, 5)
+    values[45 * A_DAY :: 2, 2] = 77.0
+    (first, *_) = [a for a in opened(watched(values)) if a["name"] == "c"]
+    assert first["recent"][first["bins"].index("other")] == pytest.approx(0.5, abs=0.1)
+
+
+def test_an_alarm_opens_is_updated_and_closes() -> None:
+    values = quiet(80, 6)
+    values[40 * A_DAY : 44 * A_DAY, 0] += 0.8
+    values[44 * A_DAY : 48 * A_DAY, 0] += 3.0
+    mine = [record for record in watched(values) if record["name"] == "a"]
+    assert mine[0]["state"] == "opened"
+    assert mine[-1]["state"] == "closed"
+    assert "updated" in [record["state"] for record in mine]
+    assert len({record["id"] for record in mine}) == 1
+    assert sorted(record["time"] for record in mine) == [record["time"] for record in mine]
+    assert 55 <= day_of(mine[-1]["time"]) < 64  # the last long window that held it, and calm
+
+
+def test_what_stays_becomes_the_reference() -> None:
+    values = quiet(130, 7)
+    values[40 * A_DAY :, 0] += 2.0
+    mine = [record for record in watched(values) if record["name"] == "a"]
+    assert [record["state"] for record in mine].count("opened") == 1
+    assert mine[-1]["state"] == "closed"
+    assert 68 <= day_of(mine[-1]["time"]) < 72
+
+
+def test_the_slice_that_moved_is_named() -> None:
+    values = quiet(60, 8)
+    slices = [(("country", "BE" if i % 2 else "FR"),) for i in range(len(values))]
+    values[41 * A_DAY + 1 :: 2, 0] += 2.0
+    (first, *_) = opened(watched(values, slices=slices))
+    assert first["slice"] == "country=BE"
+
+
+def test_batches_and_pickling_change_nothing() -> None:
+    values, at = quiet(70, 9), times(70)
+    values[40 * A_DAY : 50 * A_DAY, 0] += 1.5
+    whole = watched(values)
+    assert len(whole) > 2
+    rng, out = np.random.default_rng(1), []
+    watch = Watch("d", COLUMNS, budget(), seed=1)
+    cuts = np.sort(rng.choice(len(values), 60, replace=False)).tolist()
+    for first, last in zip([0, *cuts], [*cuts, len(values)], strict=True):
+        out += watch.take(at[first:last], values[first:last], [()] * (last - first))
+        watch = pickle.loads(pickle.dumps(watch))
+    assert out == whole
+
+
+def test_late_records_fall_into_their_own_day() -> None:
+    values, at = quiet(70, 10), times(70)
+    values[40 * A_DAY : 50 * A_DAY, 0] += 1.5
+    order = np.argsort(at + np.random.default_rng(2).integers(0, DRIFT.late // 2, len(at)))
+    watch = Watch("d", COLUMNS, budget(), seed=1)
+    late = watch.take(at[order], values[order], [()] * len(at))
+    named = [(a["name"], a["state"], day_of(a["opened"]) // 1) for a in late]
+    assert named == [(a["name"], a["state"], day_of(a["opened"]) // 1) for a in watched(values)]
+
+
+def test_label_shift_is_found() -> None:
+    rng = np.random.default_rng(3)
+    labels = (rng.random(70 * A_DAY) < 0.1).astype(np.float64)
+    labels[45 * A_DAY :] = rng.random(25 * A_DAY) < 0.4
+    (first, *_) = opened(watched(labels[:, None], label_columns()))
+    assert (first["what"], first["kind"], first["direction"]) == ("label", "label", "up")
+    assert 45 <= day_of(first["opened"]) < 48
+    assert first["bins"][:2] == ["0", "1"]
+
+
+def answers(changed: str, seed: int = 1) -> list[tuple[int, float, float, tuple[()]]]:
+    """Answers of a calibrated model; from day 60 on something changes."""
+    rng = np.random.default_rng(seed)
+    at = times(120)
+    late = np.arange(len(at)) >= 60 * A_DAY
+    positive = rng.random(len(at)) < np.where(late & (changed == "label"), 0.7, 0.3)
+    x = rng.normal(np.where(positive, 1.0, -1.0), 1.0)
+    p = 1 / (1 + np.exp(-(2 * x + np.log(0.3 / 0.7))))
+    if changed == "covariate":
+        p = np.where(late, 0.35 + 0.3 * p, p)  # harder, and the model says so
+        positive = np.where(late, rng.random(len(at)) < p, positive)
+    if changed == "concept":
+        positive = np.where(late, rng.random(len(at)) < 0.3, positive)
+    rows = zip(at.tolist(), positive.astype(float).tolist(), p.tolist(), strict=True)
+    return [(t, y, q, ()) for t, y, q in rows]
+
+
+@pytest.mark.parametrize("changed", ["covariate", "label", "concept"])
+def test_a_rise_of_the_loss_is_told_apart(changed: str) -> None:
+    watch = ArmWatch("d", "tree", budget((Column("error", "tree"),)), seed=1)
+    told = watch.take(answers(changed, seed=2))
+    (first, *_) = told
+    assert (first["what"], first["name"], first["state"]) == ("error", "tree", "opened")
+    assert 60 <= day_of(first["opened"]) < 75
+    own = [record for record in told if record["id"] == first["id"]]
+    assert changed in {record["kind"] for record in own}
+    assert own[-1]["kind"] == changed
+
+
+def test_an_arm_that_stays_good_is_quiet() -> None:
+    false = 0
+    for seed in range(10):
+        watch = ArmWatch("d", "tree", budget((Column("error", "tree"),)), seed=1)
+        false += len(opened(watch.take(answers("nothing", seed))))
+    assert false <= stats.poisson.ppf(0.999, 10 * 91 / 30)
+
+
+def test_an_arm_is_watched_alike_in_any_batches() -> None:
+    rows = answers("concept")
+    whole = ArmWatch("d", "tree", budget(), seed=1).take(rows)
+    watch, out = ArmWatch("d", "tree", budget(), seed=1), []
+    for first in range(0, len(rows), 333):
+        out += watch.take(rows[first : first + 333])
+        watch = pickle.loads(pickle.dumps(watch))
+    assert out == whole
+    assert whole
+
+
+def test_ks_is_that_of_scipy_as_fine_as_the_cells() -> None:
+    rng = np.random.default_rng(5)
+    old, new = rng.normal(0, 1, (4_000, 1)), rng.normal(0.2, 1.1, (1_500, 1))
+    cells = cells_of([Column("feature", "a")], old)
+    mine = ks(counted(cells.codes(new)), counted(cells.codes(old)))[0]
+    exact = stats.ks_2samp(old[:, 0], new[:, 0]).statistic
+    assert exact - 1 / 64 < mine <= exact + 1e-12
+
+
+def test_kolmogorov_is_that_of_scipy_once_the_scale_is_known() -> None:
+    x = np.array([0.5, 1.0, 2.0, 6.0])
+    got = _kolmogorov(x, np.full(4, 1e9))
+    assert got == pytest.approx(special.kolmogorov(np.sqrt(x)), rel=1e-4)
+
+
+def test_psi_is_zero_for_nothing_and_for_the_same() -> None:
+    same = np.array([[10.0, 20.0, 30.0]])
+    assert psi(0 * same, same)[0] == pytest.approx(0)
+    assert psi(same * 1e6, same * 1e6)[0] == pytest.approx(0, abs=1e-6)
+    assert psi(same[:, ::-1], same)[0] > 0.3
+
+
+def test_page_hinkley_is_simulated_as_river_does_it() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.normal(0, 1, (5, 60))
+    for row, highest in zip(values, _highest(values), strict=True):
+        test = river_drift.PageHinkley(10, TOLERATED, 1e9, alpha=1.0, mode="up")
+        seen = []
+        for value in row.tolist():
+            test.update(value)
+            seen.append(test._sum_increase - test._min_increase)
+        assert highest == pytest.approx(max(seen[9:]))
+
+
+def test_the_shares_of_the_budget_add_up() -> None:
+    whole = Budget(Drift(false_alarms=2.0), tests=60, arms=4)
+    windows = 2 * 60 * 30 * whole.window_alpha(DAY) + 2 * 60 * 90 * whole.window_alpha(DAY / 3)
+    arms = 4 * (90 * whole.adwin_delta(DAY / 3) + whole.page_hinkley())
+    assert windows + arms == pytest.approx(2.0)

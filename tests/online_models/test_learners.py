@@ -1,0 +1,287 @@
+"""Every registered kind of learner keeps the laws of `checks.py`; and what is special to one."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from river import linear_model, optim, preprocessing, tree
+
+from online_models.evaluation import roc_auc
+from online_models.export import GraphError, check_graph, open_graph, run_graph
+from online_models.learners import KINDS, Learner, make
+from online_models.learners.curves import Curves
+from online_models.learners.encoding import Encoding, inputs, signed_log, undo_signed_log
+from online_models.learners.focal import Focal
+from online_models.learners.logistic import AdaGrad, LogisticOptions
+from online_models.learners.wrapped import NAMES
+from schemas import domains
+from schemas.declare import DeclarationError, LearnerSpec
+from tests.online_models import checks
+from tests.online_models.checks import Example
+
+FLIGHTS = domains.load("flights")
+CATEGORIES = len(FLIGHTS.categories)
+LAWS = [
+    law
+    for name, law in vars(checks).items()
+    if name.startswith("check_") and law.__module__ == checks.__name__
+]
+GIVEN = {"prior": FLIGHTS.prior, "categories": CATEGORIES}
+QUICK: dict[str, dict[str, Any]] = {
+    "hoeffding_tree": {"grace_period": 100, "delta": 0.1},
+    "adaptive_tree": {"grace_period": 100, "delta": 0.1},
+    "adaptive_forest": {"grace_period": 200, "delta": 0.1},
+    "boosting": {"batch": 50, "trees": 20, "rate": 0.3},
+    "challenger": {"first": 250, "growth": 2.0, "trees": 10, "smallest_leaf": 10},
+}
+"""Options with which a kind has grown into its shape after a few hundred examples."""
+PARTS = ("logistic", "boosting")
+"""Of a stack."""
+
+
+@lru_cache
+def stream(count: int = 1500, seed: int = 7) -> tuple[Example, ...]:
+    """Vectors of the flights domain: skewed, with holes; some numbers and a category decide."""
+    rng = np.random.default_rng(seed)
+    buckets = np.array([category.buckets for category in FLIGHTS.categories])
+    width = len(FLIGHTS.vector_names) - CATEGORIES
+    numbers = rng.normal(size=(count, width)) * np.exp(np.arange(width) % 3)
+    numbers[:, ::3] = np.abs(np.round(numbers[:, ::3]))
+    logit = signed_log(numbers)[:, 3:9] @ np.array([0.7, 0.7, 1.5, 1.5, 1.5, 1.5]) - 4.0
+    numbers[:, 5:][rng.random((count, width - 5)) < 0.2] = math.nan
+    hashed = np.floor(rng.random((count, CATEGORIES)) ** 3 * buckets)
+    logit += np.where(hashed[:, 0] == 0, 2.0, -1.0)
+    labels = rng.random(count) < 1 / (1 + np.exp(-logit))
+    vectors = np.hstack([numbers, hashed]).tolist()
+    return tuple(Example(v, float(y)) for v, y in zip(vectors, labels, strict=True))
+
+
+def learner(kind: str, columns: Any = "all", **options: Any) -> Learner:
+    spec = LearnerSpec(f"{kind}-{columns}", kind, columns, QUICK.get(kind, {}) | options)
+    parts = tuple(LearnerSpec(f"part-{part}", part, columns, QUICK.get(part, {})) for part in PARTS)
+    return make(spec, replace(FLIGHTS, learners=parts), seed=3)
+
+
+@pytest.mark.parametrize("columns", ["all", "static"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__.removeprefix("check_"))
+def test_law(law: Callable[..., None], kind: str, columns: str) -> None:
+    """The law's docstring says what must hold."""
+    wanted = list(inspect.signature(law).parameters)[2:]
+    length = 1500 if kind == "hoeffding_tree" else 600
+    law(learner(kind, columns), stream(length), **{name: GIVEN[name] for name in wanted})
+
+
+AROUND: dict[str, dict[str, Any]] = {
+    "focal": {"focal": 2.0},
+    "focal, undersampled, calibrated": {"focal": 2.0, "keep": 0.5, "calibrate": True},
+    "weighted, rehearsed": {"positives": 3.0, "rehearse": 1.0, "kept": 50},
+}
+"""Options that change how a learner learns, not what it is."""
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__.removeprefix("check_"))
+def test_law_with_options(law: Callable[..., None], around: str) -> None:
+    """The laws hold whatever a learner is given around it."""
+    wanted = list(inspect.signature(law).parameters)[2:]
+    made = learner("logistic", **AROUND[around])
+    law(made, stream(400), **{name: GIVEN[name] for name in wanted})
+
+
+def test_every_law_says_what_it_is() -> None:
+    assert len(LAWS) >= 12
+    assert all(law.__doc__ for law in LAWS)
+
+
+@pytest.mark.parametrize("spec", FLIGHTS.learners, ids=lambda spec: spec.name)
+def test_declared_learners_are_made(spec: LearnerSpec) -> None:
+    made = make(spec, FLIGHTS, seed=0)
+    assert made.name == spec.name
+    assert made.predict(stream()[0].vector) == pytest.approx(FLIGHTS.prior)
+
+
+def test_every_kind_and_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "learners.md").read_text()
+    options = [field.name for field in fields(LogisticOptions)]
+    assert [name for name in (*KINDS, *NAMES, *options) if f"`{name}`" not in page] == []
+
+
+def test_unknown_kinds_and_options_are_named() -> None:
+    with pytest.raises(DeclarationError, match="no kind 'oracle'; there are base_rate, logistic"):
+        make(LearnerSpec("x", "oracle"), FLIGHTS, seed=0)
+    with pytest.raises(DeclarationError, match="'x': no option 'speed'; logistic has rate, eps"):
+        make(LearnerSpec("x", "logistic", options={"speed": 1}), FLIGHTS, seed=0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "base_rate"])
+def test_static_learners_do_not_see_features(kind: str) -> None:
+    first, last = len(FLIGHTS.columns), len(FLIGHTS.vector_names) - CATEGORIES
+    blind = [v[:first] + [math.nan] * (last - first) + v[last:] for v, _ in stream()]
+    static = checks.taught(learner(kind, "static"), stream())
+    assert [static.predict(v) for v, _ in stream()] == [static.predict(v) for v in blind]
+    whole = checks.taught(learner(kind), stream())
+    assert [whole.predict(v) for v, _ in stream()] != [whole.predict(v) for v in blind]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "base_rate"])
+def test_learners_rank_what_they_have_not_seen(kind: str) -> None:
+    made = checks.taught(learner(kind), stream(4000)[:3000])
+    unseen = stream(4000)[3000:]
+    answers = [made.predict(vector) for vector, _ in unseen]
+    assert roc_auc([label for _, label in unseen], answers) > 0.7
+
+
+def test_base_rate_is_the_rate_with_the_prior_as_twenty_examples() -> None:
+    made = learner("base_rate")
+    for weight, (vector, label) in enumerate(stream()[:100]):
+        made.learn(vector, label, weight=float(weight))
+    positives = sum(weight * label for weight, (_, label) in enumerate(stream()[:100]))
+    expected = (positives + 20 * FLIGHTS.prior) / (sum(range(100)) + 20)
+    assert made.predict(stream()[0].vector) == pytest.approx(expected)
+
+
+def test_logistic_is_the_plain_river_pipeline() -> None:
+    """River's scaler, regression and AdaGrad, fed with the same dicts, say the same to the bit."""
+    made, encoding = learner("logistic"), Encoding(inputs(FLIGHTS, "all"))
+    chosen = LogisticOptions()
+    scaler, curves = preprocessing.StandardScaler(), Curves(encoding.inputs.numerics)
+    model = linear_model.LogisticRegression(
+        optim.AdaGrad(chosen.rate, chosen.eps),
+        intercept_init=math.log(FLIGHTS.prior / (1 - FLIGHTS.prior)),
+        intercept_lr=0.0,
+    )
+    for vector, label in stream():
+        numerics = encoding.numerics(vector)
+        x = curves.transform_one(scaler.transform_one(numerics)) | encoding.buckets(vector)
+        assert made.predict(vector) == model.predict_proba_one(x)[True]
+        model.learn_one(x, bool(label))
+        scaler.learn_one(numerics)
+        made.learn(vector, label)
+
+
+def test_adagrad_is_rivers() -> None:
+    ours = linear_model.LogisticRegression(AdaGrad(0.1, 1e-8))
+    rivers = linear_model.LogisticRegression(optim.AdaGrad(0.1, 1e-8))
+    for vector, label in stream()[:200]:
+        x = {str(place): value for place, value in enumerate(vector) if value == value}
+        ours.learn_one(x, bool(label))
+        rivers.learn_one(x, bool(label))
+    assert ours.weights == rivers.weights
+
+
+def test_focal_probability_minimises_the_expected_loss() -> None:
+    """Of labels that are positive so often, no other logit has a smaller loss; by River's loss."""
+    for gamma, beta in ((1.0, 0.0), (2.0, 1.0), (5.0, 0.3)):
+        loss = Focal(gamma, beta)
+        for often in (1e-4, 0.02, 0.5, 0.9):
+            best = loss.link(often)
+            assert loss.mean_func(best) == pytest.approx(often, rel=1e-9)
+            losses = [
+                often * loss(1, best + off) + (1 - often) * loss(0, best + off)
+                for off in (0.0, -0.01, 0.01)
+            ]
+            assert min(losses) == losses[0]
+
+
+def test_focal_of_gamma_one_is_the_logistic_loss() -> None:
+    focal, plain = learner("logistic", focal=1.0, beta=0.0), learner("logistic")
+    for vector, label in stream()[:300]:
+        assert focal.predict(vector) == pytest.approx(plain.predict(vector), abs=1e-9)
+        focal.learn(vector, label)
+        plain.learn(vector, label)
+    with pytest.raises(DeclarationError, match="focal -1; expected 0 or more"):
+        learner("logistic", focal=-1)
+
+
+def test_tree_is_rivers() -> None:
+    """The same splits as River's tree fed with the same dicts, and without a prior its answers."""
+    made, encoding = learner("hoeffding_tree", strength=0.0), Encoding(inputs(FLIGHTS, "all"))
+    river = tree.HoeffdingTreeClassifier(
+        max_depth=15, split_criterion="gini", leaf_prediction="mc", **QUICK["hoeffding_tree"]
+    )
+    for vector, label in stream(4000):
+        made.learn(vector, label)
+        river.learn_one(encoding.filled(vector), bool(label))
+    assert river.n_branches >= 3
+    for vector, _ in stream(4000):
+        expected = river.predict_proba_one(encoding.filled(vector))[True]
+        assert made.predict(vector) == pytest.approx(expected, abs=1e-15)
+
+
+def test_tree_graph_takes_the_same_branch_at_its_splits() -> None:
+    """On the last double that goes left and the first that goes right, for every split."""
+    made = checks.taught(learner("hoeffding_tree"), stream(4000))
+    graph = made.export()
+    node = next(n for n in onnx.load_from_string(graph).graph.node if n.op_type == "TreeEnsemble")
+    fields = {attribute.name: attribute for attribute in node.attribute}
+    splits = np.frombuffer(fields["nodes_splits"].t.raw_data)
+    assert len(splits) >= 3
+    for column, split in zip(fields["nodes_featureids"].ints, splits, strict=True):
+        for value in (split, np.nextafter(split, np.inf), np.nextafter(split, -np.inf)):
+            vectors = [list(vector) for vector, _ in stream()[:20]]
+            for vector in vectors:
+                vector[column] = float(value)
+            assert check_graph(graph, made, vectors) == 0.0
+
+
+def test_tree_stays_small() -> None:
+    """River's Gaussians would carry a random generator each: 250 kB a leaf."""
+    made = checks.taught(learner("hoeffding_tree"), stream(4000))
+    river = made._tree  # type: ignore[attr-defined]
+    assert len(pickle.dumps(made)) < 100_000 * river.n_leaves
+
+
+def test_undone_logarithm_is_the_last_double_below() -> None:
+    numbers = np.array([0.0, 5e-324, 1e-17, 0.3, 1.0, 59.0, -12.5, 1e15, -1e300, 1.7e308])
+    limits = np.concatenate([signed_log(numbers), [0.123, -4.56, 700.0, 1e-300, -1e-300]])
+    found = undo_signed_log(limits)
+    assert (signed_log(found) <= limits).all()
+    assert (signed_log(np.nextafter(found, np.inf)) > limits).all()
+
+
+def test_curve_is_what_the_tables_say() -> None:
+    """A linear model over the keys of a curve, and interpolation in its table, are one function."""
+    curves = Curves(["a", "b"])
+    rng = np.random.default_rng(1)
+    keys = [key for name, missing, knots in curves.keys for key in (name, missing, *knots)]
+    weights = dict(zip(keys, rng.normal(size=len(keys)), strict=True))
+    values, missing = curves.tables(weights)
+    for z in [*rng.normal(size=200) * 4, 0.0, -6.0, 6.0, -3.0, 3.0, 1e300, -1e300]:
+        x = curves.transform_one({"a": float(z)})
+        total = sum(weights[key] * value for key, value in x.items())
+        expected = np.interp(z, np.linspace(-6, 6, 25), values[0]) + missing[1]
+        assert total == pytest.approx(expected, abs=1e-12)
+
+
+def test_check_graph_sees_a_difference() -> None:
+    """A graph of an older version is not its learner's; nor are bytes that are no graph."""
+    made = learner("logistic")
+    old = made.export()
+    checks.taught(made, stream()[:50])
+    vectors = [vector for vector, _ in stream()[:50]]
+    assert check_graph(old, made, vectors) > 1e-3
+    for wrong in (b"", b"no graph", old[:-20]):
+        with pytest.raises(GraphError):
+            run_graph(wrong, vectors)
+    with pytest.raises(ValueError, match="no vectors"):
+        check_graph(old, made, [])
+
+
+def test_graph_has_the_agreed_signature() -> None:
+    for kind in KINDS:
+        session = open_graph(learner(kind).export())
+        (given,), (answer,) = session.get_inputs(), session.get_outputs()
+        width = len(FLIGHTS.vector_names)
+        assert (given.name, given.type, given.shape) == ("vector", "tensor(double)", ["n", width])
+        assert (answer.name, answer.type, answer.shape) == ("probability", "tensor(double)", ["n"])

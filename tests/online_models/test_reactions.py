@@ -1,0 +1,113 @@
+"""Declared reactions to drift: of a learner to its own loss, of the router to what was served."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import random
+from typing import Any
+
+import pytest
+
+from online_models.drift.reacting import Reacting
+from online_models.exploring import WIDE
+from online_models.policy_specs import ANY
+from online_models.routing import Entry
+from online_models.routing import Routing as Flow
+from schemas import domains
+from schemas.declare import HOUR, Domain, Drift, LearnerSpec, React, Routing
+
+START = 1_700_000_000_000
+BLOCK = 6 * HOUR
+QUIET, CHANGED = 3_000, 400
+"""Examples before and after the answers become wrong; one every ten minutes."""
+
+
+def domain_of(*reactions: React) -> Domain:
+    return dataclasses.replace(
+        domains.load("flights"),
+        learners=(LearnerSpec("good", "logistic"), LearnerSpec("bad", "logistic")),
+        served="good",
+        routing=Routing("epsilon-greedy", options={"epsilon": 0.02}),
+        drift=Drift(warm_up=0, reference=26 * BLOCK, block=BLOCK, records=50, reactions=reactions),
+    )
+
+
+def examples(domain: Domain) -> list[dict[str, Any]]:
+    """Sure answers that are mostly right, then mostly wrong."""
+    draw, out = random.Random(1), []
+    for number in range(QUIET + CHANGED):
+        probability = draw.choice([0.1, 0.9])
+        right = draw.random() < (0.9 if number < QUIET else 0.1)
+        time = START + number * HOUR // 6
+        out.append(
+            {
+                "id": f"e{number}",
+                "time": time,
+                "asked": time - HOUR,
+                "vector": [0.0] * len(domain.vector_names),
+                "label": float((probability > 0.5) == right),
+                "probability": probability,
+                "arm": "good",
+                "policy": "epsilon-greedy@0",
+                "propensity": 0.99,
+                "unit": f"e{number}",
+                "seen": 1.0,
+                "slices": {},
+            }
+        )
+    return out
+
+
+class Recorder:
+    """A learner that notes what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def react(self, reaction: str) -> bool:
+        self.asked.append(reaction)
+        return True
+
+
+def test_a_learner_reacts_to_what_it_was_told_to_and_soon() -> None:
+    domain = domain_of(React("reset", to=("concept",)), React("raise_rate", to=("label",)))
+    reacting, learner = Reacting.of(domain, "good", 1), Recorder()
+    assert reacting is not None
+    when = []
+    for number, one in enumerate(examples(domain)):
+        if reacting.after(learner, one, one["probability"]):  # type: ignore[arg-type]
+            when.append(number)
+        if number == QUIET:
+            reacting = pickle.loads(pickle.dumps(reacting))
+    assert set(learner.asked) == {"reset"}
+    assert QUIET <= when[0] < QUIET + CHANGED // 2
+
+
+def test_only_the_learners_that_are_named_react() -> None:
+    domain = domain_of(React("reset", learners=("bad",)), React("explore"))
+    assert Reacting.of(domain, "good", 1) is None
+    assert Reacting.of(domain, "bad", 1) is not None
+
+
+@pytest.mark.parametrize("reactions", [(), (React("explore"),)], ids=["none", "explore"])
+def test_the_router_explores_more_while_what_it_serves_is_wrong(
+    reactions: tuple[React, ...],
+) -> None:
+    domain = domain_of(*reactions)
+    flow = Flow(domain)
+    least: list[tuple[int, float]] = []
+    for number, one in enumerate(examples(domain)):
+        scores: list[Entry] = [
+            ("score", {"id": one["id"], "learner": arm, "probability": probability})
+            for arm, probability in (("good", one["probability"]), ("bad", 0.5))
+        ]
+        route = flow.take([("example", one), *scores])
+        if route:
+            least.append((number, min(route["editions"][-1]["shares"][ANY].values())))
+        if number == QUIET:
+            flow = Flow.resume(domain, pickle.loads(pickle.dumps(flow.state())))
+    before = {share for number, share in least if number < QUIET}
+    after = [share for number, share in least if number > QUIET + CHANGED // 2]
+    assert before == {0.01}
+    assert after[0] == pytest.approx(WIDE / 2 if reactions else 0.01)
