@@ -1,0 +1,1 @@
+"""Bytewax dataflows, one file a flow: wiring, sources and sinks."""

@@ -1,0 +1,39 @@
+"""What a record of the right schema must hold beside, before the join or a learner may see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def fault(name: str, record: Mapping[str, Any], width: int) -> str:
+    """What is wrong with a prediction, label or example of a domain; empty where nothing is.
+
+    `width` is the length of the domain's vector.
+    """
+    if name in {"prediction", "example"}:
+        vector = record["vector"]
+        if len(vector) != width:
+            return f"{name}.vector has {len(vector)} numbers; expected {width}"
+        if any(map(math.isinf, vector)):
+            return f"{name}.vector has an infinite number"
+    for told in record["provisional"] if name == "example" else ():
+        if found := _foretold(told, width):
+            return f"example.provisional of {told['id']!r}: {found}"
+    if name == "example" and not 0 < record["seen"] <= 1:
+        return f"example.seen is {record['seen']}; expected above 0, at most 1"
+    if name == "prediction" and not 0 <= record["seen"] <= 1:
+        return f"prediction.seen is {record['seen']}; expected 0 to 1"
+    field = {"label": "value", "example": "label"}.get(name)
+    if field and record[field] not in {0.0, 1.0}:
+        return f"{name}.{field} is {record[field]}; expected 0 or 1"
+    return ""
+
+
+def _foretold(told: Mapping[str, Any], width: int) -> str:
+    if len(told["vector"]) != width or any(map(math.isinf, told["vector"])):
+        return f"vector of {len(told['vector'])} numbers; expected {width}, none of them infinite"
+    if told["label"] not in {0.0, 1.0} or not 0 < told["weight"] < 1:
+        return f"label {told['label']}, weight {told['weight']}; expected 0 or 1, and in (0, 1)"
+    return ""

@@ -1,0 +1,199 @@
+"""predictions, examples and scores → is the stream still what it was? → drift alarms.
+
+What is watched: the vector and the served score as questions come, labels and the served loss as
+labels come, the loss of every arm. Each is a key of its own, so that workers share them out, and
+sees its records in the order of event time, whatever else runs.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.operators import StatefulBatchLogic
+
+from flows.checks import fault
+from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
+from flows.reading import Part, Reading
+from flows.sinks import LogSink, Outgoing, dead_letters
+from flows.tail import Position
+from infra import metrics
+from infra.dead_letters import Raw, dead_letter
+from online_models.drift.watcher import Watcher, watchers
+from schemas.avro import CORE
+
+STREAMS = {"predictions": "prediction", "examples": "example", "scores": "score"}
+"""The topics that are watched, and the record that belongs in each."""
+
+PAUSE = timedelta(milliseconds=500)
+"""What is drifting may be told so much later: records that are taken together cost less."""
+
+Record = dict[str, Any]
+
+
+class Watched(NamedTuple):
+    """Records of one stream in event-time order, and what could not be read; `key` watches it."""
+
+    stream: str
+    records: list[Record]
+    dead: list[Record]
+    key: str = ""
+
+
+class StreamPart(Part):
+    """All partitions of one topic, merged by event time."""
+
+    def __init__(self, reading: Reading, stream: str, resume: tuple[Position, ...] | None) -> None:
+        super().__init__(reading)
+        self._stream, self._width = stream, len(reading.domain.vector_names)
+        places = reading.partitions(stream)
+        starts: Sequence[Position | None] = resume or [None] * len(places)
+        self._merge = Merge(
+            [
+                Feed(reading.tail(stream, p, start), self._decoding(), reading.batch)
+                for p, start in zip(places, starts, strict=True)
+            ]
+        )
+
+    def read(self) -> list[Watched]:
+        """One batch, or none."""
+        batch = Watched(self._stream, [], [])
+        for _, name, record in self._merge.take(self.reading.batch):
+            (batch.records if name else batch.dead).append(record)
+        for feed in self._merge.feeds:
+            self.reading.gauge(feed.records, ())
+        return [batch] if batch.records or batch.dead else []
+
+    def ended(self) -> bool:
+        """Whether everything has been read."""
+        return self._merge.ended()
+
+    def next_awake(self) -> datetime | None:
+        """Where little is left to read, a while later, whatever came."""
+        left = sum(feed.records.lag() for feed in self._merge.feeds)
+        if self.reading.until_end or left > self.reading.batch // 10:
+            return super().next_awake()
+        return datetime.now(UTC) + PAUSE
+
+    def snapshot(self) -> tuple[Position, ...]:
+        """Where to read on."""
+        return tuple(feed.done for feed in self._merge.feeds)
+
+    def close(self) -> None:
+        """Leaves the broker."""
+        self._merge.close()
+
+    def _decoding(self) -> Decode:
+        name = STREAMS[self._stream]
+        decoder = self.reading.decoder({name: CORE[name]})
+
+        def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
+            good, dead = decoder.batch(topic, partition, raws)
+            found = {letter["offset"]: Entry(AT_ONCE, "", letter) for letter in dead}
+            for name, record, offset in good:
+                found[offset] = Entry(record["time"], name, record)
+            return [self._checked(topic, partition, raw, found[raw.offset]) for raw in raws]
+
+        return decode
+
+    def _checked(self, topic: str, partition: int, raw: Raw, entry: Entry) -> Entry:
+        wrong = fault(entry.name, entry.record, self._width)
+        if not wrong:
+            return entry
+        letter = dead_letter("wrong_value", wrong, self.reading.flow, topic, partition, raw)
+        return Entry(AT_ONCE, "", letter)
+
+
+class StreamSource(FixedPartitionedSource[Watched, tuple[Position, ...]]):  # type: ignore[misc]
+    """The three streams, each a part with an order of its own."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def list_parts(self) -> list[str]:
+        """One part a stream."""
+        return list(STREAMS)
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: tuple[Position, ...] | None
+    ) -> StreamPart:
+        """Starts at the beginning, or goes on."""
+        return StreamPart(self._reading, for_part, resume_state)
+
+
+class Watching(StatefulBatchLogic[Watched, Record, bytes]):  # type: ignore[misc]
+    """One watcher as a key of the flow; made when its first batch tells its key."""
+
+    def __init__(self, make: Callable[[str], Watcher], resume: Watcher | None) -> None:
+        self._make, self._watcher = make, resume
+
+    def on_batch(self, values: Sequence[Watched]) -> tuple[Iterable[Record], bool]:
+        """Takes what has come; gives what became of alarms."""
+        watcher = self._watcher = self._watcher or self._make(values[0].key)
+        told = watcher.take([record for watched in values for record in watched.records])
+        _tell(watcher, told)
+        return told, StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """The watcher as it is now: it goes on changing while this is being stored."""
+        return pickle.dumps(self._watcher, pickle.HIGHEST_PROTOCOL)
+
+
+def _tell(watcher: Watcher, told: Sequence[Record]) -> None:
+    metrics.DRIFT_OPEN.labels(watcher.key).set(len(watcher.alarms.open))
+    metrics.DRIFT_WATCHING.labels(watcher.key).set(watcher.ready)
+    for record in told:
+        metrics.DRIFT_ALARMS.labels(record["what"], record["state"]).inc()
+
+
+class Steps:
+    """The steps of the flow, as plain functions of one item."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self._made = watchers(reading.domain, reading.settings.seed)
+
+    def bury(self, batch: Watched) -> list[Outgoing]:
+        """What could not be read."""
+        return dead_letters(self.reading, batch.dead)
+
+    def share(self, batch: Watched) -> list[tuple[str, Watched]]:
+        """Every watcher of that stream gets it; of the scores, each those of its arm."""
+        metrics.EVENTS.labels(self.reading.flow, STREAMS[batch.stream]).inc(len(batch.records))
+        keys = [w.key for w in self._made if w.stream == batch.stream]
+        mine = dict.fromkeys(keys, batch.records)
+        if batch.stream == "scores":
+            mine = {key: [] for key in keys}
+            for record in batch.records:
+                mine.get(f"error:{record['learner']}", []).append(record)
+        return [(key, Watched(batch.stream, own, [], key)) for key, own in mine.items() if own]
+
+    def watching(self, resume: bytes | None) -> Watching:
+        """A watcher to be made when its first batch tells which, or as it was."""
+        return Watching(self._fresh, pickle.loads(resume) if resume else None)
+
+    def _fresh(self, key: str) -> Watcher:
+        return next(w for w in watchers(self.reading.domain, self.reading.settings.seed)
+                    if w.key == key)  # fmt: skip
+
+    def alarms(self, item: tuple[str, Record]) -> Outgoing:
+        """A record of an alarm, keyed by the alarm."""
+        return Outgoing("alarm", item[1]["id"], item[1])
+
+
+def flow(reading: Reading) -> Dataflow:
+    """The dataflow; each item is a batch, so that its cost is shared by many records."""
+    steps = Steps(reading)
+    dataflow = Dataflow("drift")
+    batches = op.input("streams", dataflow, StreamSource(reading))  # Watched
+    dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
+    op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
+    shared = op.flat_map("share", batches, steps.share)  # (watcher, Watched)
+    told = op.stateful_batch("watch", shared, steps.watching)  # (watcher, alarm)
+    op.output("drift", op.map("alarm", told, steps.alarms), LogSink(reading, "drift"))
+    return dataflow

@@ -1,0 +1,180 @@
+"""The topic `examples`: every id is written once and read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from flows.checks import fault
+from flows.reading import Part, Reading
+from flows.tail import Position
+from infra import kafka
+from infra.dead_letters import Raw, dead_letter
+from infra.decoding import raw
+from infra.sending import Sender
+from online_models.joining import Example
+from schemas.avro import CORE
+
+REMEMBERED = 20_000
+"""Ids that are known for read. A copy can only come from a writer that was killed while its last
+records were on their way, so it stands close behind."""
+
+
+class ExampleBatch(NamedTuple):
+    """Examples in the order of the log, and what could not be read."""
+
+    examples: list[Example]
+    dead: list[dict[str, Any]]
+
+
+class Seen:
+    """The newest ids that were read."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def new(self, examples: Sequence[Example]) -> list[Example]:
+        """Those of the examples whose ids are new; remembers them."""
+        fresh = []
+        for example in examples:
+            if example["id"] not in self._ids:
+                self._ids[example["id"]] = None
+                fresh.append(example)
+        for oldest in list(islice(self._ids, max(0, len(self._ids) - REMEMBERED))):
+            del self._ids[oldest]
+        return fresh
+
+
+class ExamplesPart(Part):
+    """Examples to learn from. On resume it reads the ids before its place again, silently."""
+
+    def __init__(self, reading: Reading, resume: Position | None) -> None:
+        super().__init__(reading)
+        start = None
+        if resume is not None:
+            reading.tail("examples", 0, resume).close()  # is it the same log?
+            start = Position(max(0, resume.offset - REMEMBERED))
+        self._resume = resume or Position(0)
+        self._tail = reading.tail("examples", 0, start)
+        self._decoder = reading.decoder({"example": CORE["example"]})
+        self._width = len(reading.domain.vector_names)
+        self._seen = Seen()
+
+    def read(self) -> list[ExampleBatch]:
+        """One batch, or none."""
+        raws = self._tail.take(self.reading.batch)
+        self.reading.gauge(self._tail, raws)
+        known = [raw for raw in raws if raw.offset < self._resume.offset]
+        self._seen.new(self._decode(known).examples)
+        batch = self._decode(raws[len(known) :])
+        fresh = ExampleBatch(self._seen.new(batch.examples), batch.dead)
+        return [fresh] if fresh.examples or fresh.dead else []
+
+    def ended(self) -> bool:
+        """Whether all that the join wrote has been read."""
+        end = self.reading.examples_end
+        return end is not None and self._tail.at_end and self._tail.position.offset >= end
+
+    def snapshot(self) -> Position:
+        """Where to read on."""
+        return max(self._tail.position, self._resume, key=lambda position: position.offset)
+
+    def close(self) -> None:
+        """Leaves the broker."""
+        self._tail.close()
+
+    def _decode(self, raws: Sequence[Raw]) -> ExampleBatch:
+        topic, by_offset = self._tail.topic, {raw.offset: raw for raw in raws}
+        good, dead = self._decoder.batch(topic, 0, raws)
+        examples = []
+        for name, record, offset in good:
+            found = fault(name, record, self._width)
+            if found:
+                flow, at = self.reading.flow, by_offset[offset]
+                dead.append(dead_letter("wrong_value", found, flow, topic, 0, at))
+            else:
+                examples.append(record)
+        return ExampleBatch(examples, dead)
+
+
+class ExamplesSource(FixedPartitionedSource[ExampleBatch, Position]):  # type: ignore[misc]
+    """The topic's one partition."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def list_parts(self) -> list[str]:
+        """One part."""
+        return ["0"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> Part:
+        """Starts at the beginning, or after what was learned."""
+        return ExamplesPart(self._reading, resume_state)
+
+
+class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignore[misc]
+    """Writes examples, except those that an earlier run wrote after the snapshot it resumes from.
+
+    These it finds by reading the topic from the offset in the snapshot to the end.
+    """
+
+    def __init__(self, reading: Reading, resume: int | None) -> None:
+        self._reading = reading
+        self._sender = Sender(reading.settings, reading.domain, reading.registry)
+        self._end, written = _read_from(reading, resume)
+        self._written = {example["id"] for example in written}
+        self._settled = set(self._written)
+        for example in written:
+            self._settled.update(told["id"] for told in example["provisional"])
+
+    def write_batch(self, values: Sequence[Sequence[Example]]) -> None:
+        """Sends what is not there yet."""
+        for examples in values:
+            for example in examples:
+                if example["id"] in self._written:
+                    self._written.discard(example["id"])
+                else:
+                    provisional = self._unsettled(example["provisional"])
+                    record = {**example, "provisional": provisional}
+                    self._sender.send("examples", "example", record, example["id"])
+
+    def snapshot(self) -> int:
+        """The topic's end once all is delivered (not after it, should others write too)."""
+        self._sender.flush()
+        return self._end + self._sender.delivered
+
+    def _unsettled(self, provisional: Sequence[Example]) -> list[Example]:
+        """The provisional labels that an earlier run did not write, nor the true ones of them."""
+        return [told for told in provisional if told["id"] not in self._settled]
+
+    def close(self) -> None:
+        """Waits for delivery, and says up to where there is something to learn."""
+        self._reading.examples_end = self.snapshot()
+
+
+def _read_from(reading: Reading, start: int | None) -> tuple[int, list[Example]]:
+    """The topic's end, and the examples from an offset up to there."""
+    settings, topic = reading.settings, reading.domain.topic("examples")
+    raws = [raw(m) for m in kafka.read_topic(settings, topic, start={0: start} if start else None)]
+    good, _ = reading.decoder({"example": CORE["example"]}).batch(topic, 0, raws)
+    end = raws[-1].offset + 1 if raws else start or 0
+    return end, [record for _, record, _ in good]
+
+
+class ExamplesSink(FixedPartitionedSink[Sequence[Example], int]):  # type: ignore[misc]
+    """The topic's one partition."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def list_parts(self) -> list[str]:
+        """One part."""
+        return ["0"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> ExamplesOut:
+        """Reads back what was written since the snapshot."""
+        return ExamplesOut(self._reading, resume_state)

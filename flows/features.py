@@ -1,0 +1,86 @@
+"""events → tiles → Redis."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from flows.reading import Reading
+from flows.shards import Sharding, ShardUpdate
+from flows.sinks import LogSink, Outgoing, dead_letters
+from flows.sources import EventBatch, EventsSource
+from flows.tile_sink import TileSink
+from infra import metrics
+from infra.decoding import Good
+from infra.feature_store import SHARDS, FeatureStore
+from online_models.layout import layouts_of
+
+
+class DecodedBatch(NamedTuple):
+    """A batch's records, and what could not be read of it."""
+
+    batch: EventBatch
+    good: list[Good]
+    dead: list[dict[str, Any]]
+
+
+class Steps:
+    """The steps of the flow, as plain functions of one item."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.layouts = layouts_of(reading.domain)
+        self._sharding = Sharding(self.layouts)
+        schemas = {
+            event.name: reading.domain.schemas[event.name] for event in reading.domain.events
+        }
+        self._decoder = reading.decoder(schemas)
+        self._topic = reading.domain.topic("events")
+
+    def decode(self, batch: EventBatch) -> DecodedBatch:
+        """Records and dead letters of a batch."""
+        good, dead = self._decoder.batch(self._topic, batch.partition, batch.raws)
+        metrics.BATCHES.labels(self.reading.flow).inc()
+        for name, number in Counter(name for name, _, _ in good).items():
+            metrics.EVENTS.labels(self.reading.flow, name).inc(number)
+        if good:
+            newest = max(record["time"] for _, record, _ in good)
+            metrics.EVENT_TIME.labels(self.reading.flow).set(newest / 1_000)
+        return DecodedBatch(batch, good, dead)
+
+    def split(self, decoded: DecodedBatch) -> list[tuple[str, ShardUpdate]]:
+        """One update for every shard."""
+        batch = decoded.batch
+        return self._sharding.split(batch.partition, batch.start, batch.next, decoded.good)
+
+    def bury(self, decoded: DecodedBatch) -> list[Outgoing]:
+        """The dead letters of a batch, for the log."""
+        return dead_letters(self.reading, decoded.dead)
+
+
+def flow(reading: Reading) -> Dataflow:
+    """The dataflow; each item is a batch, so that its cost is shared by many events."""
+    steps = Steps(reading)
+    store = FeatureStore(reading.settings, reading.domain)
+    partitions = len(reading.partitions("events"))
+    dataflow = Dataflow("features")
+    batches = op.input("events", dataflow, EventsSource(reading, _progress(store)))
+    decoded = op.map("decode", batches, steps.decode)  # DecodedBatch
+    dead = op.flat_map("bury", decoded, steps.bury)  # Outgoing
+    op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
+    updates = op.flat_map("split", decoded, steps.split)  # (shard, ShardUpdate)
+    op.output("tiles", updates, TileSink(store, steps.layouts, partitions, reading.domain.horizon))
+    return dataflow
+
+
+def _progress(store: FeatureStore) -> Any:
+    """For each partition, the offset that the shard furthest behind waits for."""
+
+    def of(partition: int) -> int:
+        found = [store.progress(shard) for shard in range(SHARDS)]
+        return min(progress[partition] if progress else 0 for progress in found)
+
+    return of

@@ -1,0 +1,202 @@
+"""The source of joined examples: predictions and labels of all partitions, merged and joined.
+
+Where a domain foretells labels from events, the events are merged in as a third stream.
+
+Its place in the log is its whole recovery state. The join's memory is rebuilt on resume by reading
+the log's last stretch (two deadlines of event time) once more, silently; so a snapshot is a few
+hundred bytes, however much is pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
+from typing import Any, NamedTuple
+
+from bytewax.inputs import FixedPartitionedSource
+
+from flows.checks import fault
+from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
+from flows.reading import Part, Reading
+from flows.tail import Position
+from infra import metrics
+from infra.dead_letters import Raw, dead_letter
+from infra.kafka import OffsetLost
+from online_models.joining import Counts, Example, JoinState
+from online_models.labelling import Labelling
+from schemas.avro import CORE
+
+STREAMS = {"predictions": "prediction", "labels": "label"}
+"""The topics that are joined, and the record that belongs in each."""
+FORETOLD, NOTHING = "foretold", "nothing"
+"""Names of entries made of events."""
+
+
+class JoinPlace(NamedTuple):
+    """A point of the join: the watermark, and where every partition stood."""
+
+    watermark: int
+    positions: tuple[Position, ...]
+
+
+class JoinSnapshot(NamedTuple):
+    """Where the join stands, and earlier places; its memory is rebuilt from the first of them."""
+
+    now: tuple[Position, ...]
+    memory: tuple[JoinPlace, ...]
+
+
+class Joined(NamedTuple):
+    """What the join gives: examples in their order, and dead letters."""
+
+    examples: list[Example]
+    dead: list[dict[str, Any]]
+
+
+class JoinPart(Part):
+    """Predictions and labels, merged by event time and joined; see `online_models.joining`."""
+
+    def __init__(self, reading: Reading, resume: JoinSnapshot | None) -> None:
+        super().__init__(reading)
+        self.state = JoinState(reading.domain.label)
+        self._labelling = Labelling(reading.domain.provisional)
+        self._width = len(reading.domain.vector_names)
+        self._until = resume.now if resume else None
+        self._merge = Merge([*self._feeds(resume)])
+        self._memory = list(resume.memory) if resume else [JoinPlace(AT_ONCE, self._positions())]
+
+    def read(self) -> list[Joined]:
+        """What became complete, as one item."""
+        entries = self._merge.take(self.reading.batch)
+        if self._until is not None:
+            self._rebuild(entries)
+            return []
+        done = Joined([], [])
+        for entry in entries:
+            if entry.name:
+                done.examples.extend(self._join(entry))
+            else:
+                done.dead.append(entry.record)
+        self._remember()
+        self._tell()
+        return [done] if done.examples or done.dead else []
+
+    def ended(self) -> bool:
+        """Whether predictions and labels are at their ends."""
+        return self._until is None and self._merge.ended()
+
+    def snapshot(self) -> JoinSnapshot:
+        """Where to read on, and from where to read again first."""
+        return JoinSnapshot(self._until or self._positions(), tuple(self._memory))
+
+    def close(self) -> None:
+        """Leaves the broker."""
+        self._merge.close()
+
+    def _feeds(self, resume: JoinSnapshot | None) -> Iterable[Feed]:
+        streams = (*STREAMS, "events") if self.reading.domain.provisional else tuple(STREAMS)
+        places = [(s, p) for s in streams for p in self.reading.partitions(s)]
+        if resume and len(resume.now) != len(places):
+            raise OffsetLost(
+                f"the join had read {len(resume.now)} partitions, but now there are {len(places)}: "
+                "topics or provisional labels were changed. Choose a new HEADRACE_GENERATION"
+            )
+        for i, (stream, partition) in enumerate(places):
+            start = Position(resume.memory[0].positions[i].offset) if resume else None
+            until = resume.now[i] if resume else None
+            tail = self.reading.tail(stream, partition, start)
+            decode = self._foretelling() if stream == "events" else self._decoding(stream)
+            yield Feed(tail, decode, self.reading.batch, until)
+
+    def _positions(self) -> tuple[Position, ...]:
+        return tuple(feed.done for feed in self._merge.feeds)
+
+    def _join(self, entry: Entry) -> list[Example]:
+        if entry.name == FORETOLD:
+            self.state.foretell(entry.record["label"])
+        elif entry.name != NOTHING:
+            take = self.state.prediction if entry.name == "prediction" else self.state.label
+            return take(entry.record)
+        return []
+
+    def _rebuild(self, entries: Sequence[Entry]) -> None:
+        """Takes in again what was taken in before the snapshot; its outcome is in the log."""
+        for entry in entries:
+            if entry.name:
+                self._join(entry)
+        if self._merge.ended():
+            self._merge.lift()
+            self._until = None
+            self.state.counts = Counts()
+
+    def _remember(self) -> None:
+        """Notes places to rebuild from; nothing older than two deadlines is in memory."""
+        watermark, span = self.state.watermark, self.reading.domain.label.deadline
+        if watermark - self._memory[-1].watermark < span // 8:
+            return
+        self._memory.append(JoinPlace(watermark, self._positions()))
+        while len(self._memory) > 1 and self._memory[1].watermark < watermark - 2 * span:
+            del self._memory[0]
+
+    def _decoding(self, stream: str) -> Decode:
+        decoder = self.reading.decoder({STREAMS[stream]: CORE[STREAMS[stream]]})
+
+        def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
+            good, dead = decoder.batch(topic, partition, raws)
+            metrics.EVENTS.labels(self.reading.flow, STREAMS[stream]).inc(len(good))
+            found = {letter["offset"]: Entry(AT_ONCE, "", letter) for letter in dead}
+            for name, record, offset in good:
+                found[offset] = Entry(record["time"], name, record)
+            return [self._checked(topic, partition, raw, found[raw.offset]) for raw in raws]
+
+        return decode
+
+    def _foretelling(self) -> Decode:
+        """Events as what they foretell; flows/features buries those that cannot be read."""
+        domain = self.reading.domain
+        decoder = self.reading.decoder({e.name: domain.schemas[e.name] for e in domain.events})
+
+        def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
+            found = {}
+            for name, record, offset in decoder.batch(topic, partition, raws).good:
+                label = self._labelling.of(name, record)
+                if label is not None:
+                    found[offset] = Entry(label.time, FORETOLD, {"label": label})
+            nothing = Entry(AT_ONCE, NOTHING, {})
+            return [found.get(raw.offset, nothing) for raw in raws]
+
+        return decode
+
+    def _checked(self, topic: str, partition: int, raw: Raw, entry: Entry) -> Entry:
+        found = fault(entry.name, entry.record, self._width)
+        if not found:
+            return entry
+        flow = self.reading.flow
+        letter = dead_letter("wrong_value", found, flow, topic, partition, raw)
+        return Entry(AT_ONCE, "", letter)
+
+    def _tell(self) -> None:
+        counts, self.state.counts = self.state.counts, Counts()
+        for outcome, number in zip(Counts.__slots__, astuple(counts), strict=True):
+            metrics.JOINS.labels(outcome).inc(number)
+        metrics.JOIN_PENDING.labels("predictions").set(self.state.pending_predictions)
+        metrics.JOIN_PENDING.labels("labels").set(self.state.pending_labels)
+        for feed in self._merge.feeds:
+            self.reading.gauge(feed.records, [feed.last] if feed.last else [])
+
+
+class JoinSource(FixedPartitionedSource[Joined, JoinSnapshot]):  # type: ignore[misc]
+    """The join of a domain, in one part: its examples have a total order."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+
+    def list_parts(self) -> list[str]:
+        """One part."""
+        return ["join"]
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: JoinSnapshot | None
+    ) -> JoinPart:
+        """Starts at the beginning, or rebuilds the memory and goes on."""
+        return JoinPart(self._reading, resume_state)

@@ -1,0 +1,124 @@
+"""What every source of a flow shares: what it reads from, when it rests, when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bytewax.inputs import StatefulSourcePartition
+
+from flows.merge import Records
+from flows.tail import Position, Tail
+from infra import kafka, metrics
+from infra.dead_letters import Raw
+from infra.decoding import Decoder
+from infra.registry import Registry
+from infra.settings import Settings
+from schemas.avro import CORE, Reader, Unreadable
+from schemas.declare import Domain, Schema
+
+BATCH = 2_000
+"""So many records share the cost of an item; twice as many gain little and wait longer."""
+IDLE, PATIENT_IDLE = timedelta(milliseconds=4), timedelta(milliseconds=25)
+FETCH_WAIT_MS, PATIENT_FETCH_WAIT_MS = 10, 200
+"""Events shall be servable at once. Labels come after hours and a model learns for milliseconds:
+asking for them as often would only cost broker and flows a core while nothing happens."""
+
+
+class Stop:
+    """Asks every source of this process to end as if its log had ended."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self) -> None:
+        """From now on sources end."""
+        self.asked = True
+
+
+@dataclass(slots=True)
+class Reading:
+    """How a flow reads: from what, until when, and under which name its metrics stand.
+
+    `batch` is the most records that make an item. `examples_end` is known once the join has ended:
+    the offset up to which there are examples.
+    """
+
+    settings: Settings
+    domain: Domain
+    registry: Registry
+    flow: str
+    until_end: bool = False
+    batch: int = BATCH
+    stop: Stop = field(default_factory=Stop)
+    examples_end: int | None = None
+    _reader: Reader = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._reader = Reader({**CORE, **self.domain.schemas}, self.registry.schema)
+
+    @property
+    def rest(self) -> timedelta:
+        """How long a source with nothing to read lets the flow rest."""
+        return IDLE if self.flow == "features" else PATIENT_IDLE
+
+    def tail(self, stream: str, partition: int, start: Position | None) -> Tail:
+        """A reader of one partition of one of the domain's topics."""
+        wait_ms = FETCH_WAIT_MS if stream == "events" else PATIENT_FETCH_WAIT_MS
+        return Tail(self.settings, self.domain.topic(stream), partition, start, wait_ms)
+
+    def partitions(self, stream: str) -> range:
+        """The partitions of one of the domain's topics."""
+        return range(kafka.partitions_of(self.settings, self.domain.topic(stream)))
+
+    def decoder(self, schemas: Mapping[str, Schema]) -> Decoder:
+        """A decoder of records, by name."""
+        return Decoder(schemas, self.registry, self.flow, self.domain.earliest)
+
+    def gauge(self, tail: Records, taken: Sequence[Raw]) -> None:
+        """Tells the metrics how far behind a tail is, in records and in event time."""
+        place = (self.flow, tail.topic, str(tail.partition))
+        metrics.LAG_RECORDS.labels(*place).set(tail.lag())
+        behind = 0 if tail.at_end else self._behind(tail.newest(), taken)
+        if behind is not None:
+            metrics.LAG_SECONDS.labels(*place).set(behind / 1_000)
+
+    def _behind(self, newest: Raw | None, taken: Sequence[Raw]) -> int | None:
+        """Event time (ms) from the last record taken to the newest; None where it is not known."""
+        if newest is None or not taken:
+            return None
+        try:
+            (_, end), (_, now) = (self._reader.decode(raw.value) for raw in (newest, taken[-1]))
+        except Unreadable:
+            return None
+        return max(0, int(end.get("time", 0)) - int(now.get("time", 0)))
+
+
+class Part(StatefulSourcePartition[Any, Any]):  # type: ignore[misc]
+    """Common to the parts: rests while idle, ends when asked or at the end of the log."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self._idle = False
+
+    def next_batch(self) -> Iterable[Any]:
+        """What has arrived, as one item; StopIteration at the end."""
+        if self.reading.stop.asked or (self.reading.until_end and self.ended()):
+            raise StopIteration
+        items = self.read()
+        self._idle = not items
+        return items
+
+    def next_awake(self) -> datetime | None:
+        """At once after a batch, a little later when there was none."""
+        return datetime.now(UTC) + self.reading.rest if self._idle else None
+
+    def read(self) -> list[Any]:
+        """What has arrived."""
+        raise NotImplementedError
+
+    def ended(self) -> bool:
+        """Whether all that is in the log was read."""
+        raise NotImplementedError

@@ -1,0 +1,123 @@
+"""Runs a flow by name: its recovery store, its metrics, and its end on a signal."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+from bytewax._bytewax import cli_main
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig, init_db_dir
+
+from flows import drift, features, learning, routing, sampling
+from flows.reading import BATCH, Reading
+from infra import kafka, metrics
+from infra.registry import registry
+from infra.settings import Settings
+from schemas import domains
+from schemas.declare import Domain
+
+FLOWS: Mapping[str, Callable[[Reading], Dataflow]] = {
+    "features": features.flow,
+    "learning": learning.flow,
+    "sampling": sampling.flow,
+    "routing": routing.flow,
+    "drift": drift.flow,
+}
+EPOCH, LONG_EPOCH = timedelta(seconds=2), timedelta(seconds=10)
+"""Time between two snapshots: what is read twice after a crash. Those of learners, samples and
+routes are large; the features flow's state is in Redis and its snapshots are not."""
+RECOVERY_PARTITIONS = 4
+"""Files of a recovery store; more workers than this share them."""
+
+Place = tuple[int, Sequence[str]]
+"""This process's index, and the addresses of all processes of a cluster."""
+
+log = logging.getLogger(__name__)
+
+
+class UnknownFlow(ValueError):
+    """There is no flow of that name."""
+
+
+def run(
+    name: str,
+    settings: Settings,
+    workers: int = 1,
+    process: Place | None = None,
+    until_end: bool = False,
+    recovery: bool = True,
+    domain: Domain | None = None,
+    epoch: timedelta | None = None,
+    batch: int = BATCH,
+) -> None:
+    """Runs a flow until SIGINT or SIGTERM, or with `until_end` until it has read all of the log.
+
+    `process` places it in a cluster of processes. Without `recovery` it starts from the log's
+    beginning, or where its view stands. Raises UnknownFlow, LogError, StoreError and whatever
+    else stopped it.
+    """
+    if name not in FLOWS:
+        near = difflib.get_close_matches(name, FLOWS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UnknownFlow(f"no flow {name!r}; there are {', '.join(FLOWS)}{hint}")
+    domain = domain or domains.load(settings.domain)
+    kafka.partitions_of(settings, domain.topic("events"))  # told here, it needs no traceback
+    reading = Reading(settings, domain, registry(settings), name, until_end, batch)
+    dataflow = FLOWS[name](reading)
+    config = RecoveryConfig(str(_store(settings, domain, name))) if recovery else None
+    index, addresses = process if process else (None, None)
+    port = metrics.serve_metrics(settings.metrics_port)
+    log.info("flow %s of %s, metrics on port %d", name, domain.name, port)
+    with _ending(reading):
+        cli_main(  # type: ignore[no-untyped-call]
+            dataflow,
+            workers_per_process=workers,
+            process_id=index,
+            addresses=list(addresses) if addresses else None,
+            epoch_interval=epoch or (EPOCH if name == "features" else LONG_EPOCH),
+            recovery_config=config,
+        )
+
+
+def store_path(settings: Settings, domain: Domain, name: str) -> Path:
+    """The folder of a flow's recovery store."""
+    return settings.home / "recovery" / f"{domain.name}-{settings.generation}-{name}"
+
+
+def _store(settings: Settings, domain: Domain, name: str) -> Path:
+    path = store_path(settings, domain, name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as made:  # whole or not at all
+            init_db_dir(made, RECOVERY_PARTITIONS)
+            Path(made).rename(path)
+            Path(made).mkdir()
+    return path
+
+
+@contextmanager
+def _ending(reading: Reading) -> Iterator[None]:
+    """SIGINT and SIGTERM end the sources, so that all that was read is finished and snapshotted."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        log.info("%s: ending", signal.Signals(number).name)
+        reading.stop.ask()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may take signals
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

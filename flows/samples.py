@@ -1,0 +1,80 @@
+"""The samples as they stand in the log, for a person or a program to look at."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+from infra import inspection
+from infra.settings import Settings
+from online_models.sampling import whole
+from schemas.declare import Domain
+
+Record = Mapping[str, Any]
+
+
+class NoSuchSample(LookupError):
+    """There is no sample of that name, or none yet; names what there is."""
+
+
+class UnknownFormat(ValueError):
+    """The file's ending names no format that is written here."""
+
+
+def read(settings: Settings, domain: Domain) -> dict[str, Record]:
+    """The newest snapshot of each sample by name: a record of `sample.avsc` with all its rows."""
+    return dict(whole(inspection.read(settings, domain, "samples")))
+
+
+def read_one(settings: Settings, domain: Domain, name: str) -> Record:
+    """The newest snapshot of one sample; raises NoSuchSample."""
+    declared = [sample.name for sample in domain.samples]
+    if name not in declared:
+        near = difflib.get_close_matches(name, declared, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise NoSuchSample(f"no sample {name!r}; {domain.name} has {', '.join(declared)}{hint}")
+    found = read(settings, domain)
+    if name not in found:
+        raise NoSuchSample(
+            f"{domain.topic('samples')} holds no snapshot of {name!r} yet: is there an example, "
+            "and does `headrace flow sampling` run?"
+        )
+    return found[name]
+
+
+def strata(sample: Record) -> list[tuple[str, int, int]]:
+    """Stratum, examples offered and rows kept, the rarest first; one line where there are none."""
+    kept = Counter(row["stratum"] for row in sample["rows"])
+    offered = sample["strata"] or {"": sample["version"]}
+    return sorted(((name, seen, kept[name]) for name, seen in offered.items()), key=lambda s: s[1])
+
+
+def flat(domain: Domain, row: Record) -> dict[str, Any]:
+    """A row of a sample as one level of columns: itself, `slice.…`, then the vector by name."""
+    vector = dict(zip(domain.vector_names, row["vector"], strict=True))
+    own = {name: value for name, value in row.items() if name not in {"vector", "slices"}}
+    slices = {f"slice.{name}": value for name, value in row["slices"].items()}
+    known = {name: None if math.isnan(value) else value for name, value in vector.items()}
+    return {**own, **slices, **known}
+
+
+def write(domain: Domain, sample: Record, file: Path) -> int:
+    """Writes the rows as Parquet or JSON lines, by the file's ending; gives their number."""
+    rows = [flat(domain, row) for row in sample["rows"]]
+    if file.suffix == ".parquet":
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    elif file.suffix in {".jsonl", ".ndjson"}:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        raise UnknownFormat(f"{file}: expected a name that ends in .parquet or .jsonl")
+    return len(rows)

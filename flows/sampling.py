@@ -1,0 +1,104 @@
+"""examples → samples: every declared sample is a key, kept by one worker, and its snapshots.
+
+The same log gives the same samples with any number of workers: they share the samples out whole.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.operators import StatefulBatchLogic
+
+from flows.examples import ExampleBatch, ExamplesSource
+from flows.reading import Reading
+from flows.sinks import LogSink, Outgoing, dead_letters
+from infra import metrics
+from online_models.joining import Example
+from online_models.sampling import Sampling, State
+
+
+class Share(NamedTuple):
+    """Examples for the sample of that name."""
+
+    name: str
+    examples: Sequence[Example]
+
+
+Parts = list[dict[str, Any]]
+"""The parts of a snapshot: records of `sample.avsc`."""
+
+
+class Keeping(StatefulBatchLogic[Share, Parts, bytes]):  # type: ignore[misc]
+    """One sample as a key of the flow; made when its first share tells its name."""
+
+    def __init__(self, make: Callable[[str], Sampling], resume: Sampling | None) -> None:
+        self._make = make
+        self._sampling = resume
+
+    def on_batch(self, values: Sequence[Share]) -> tuple[Iterable[Parts], bool]:
+        """Offers what has come, in its order."""
+        sampling = self._sampling = self._sampling or self._make(values[0].name)
+        parts = sampling.take([example for share in values for example in share.examples])
+        metrics.SAMPLE_SEEN.labels(values[0].name).set(sampling.state.version)
+        metrics.SAMPLE_ROWS.labels(values[0].name).set(sampling.kept())
+        return ([parts] if parts else []), StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """The sample as it is now: it goes on changing while this is being stored."""
+        state = self._sampling.state if self._sampling else None
+        return pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+
+
+class Steps:
+    """The steps of the flow, as plain functions of one item."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self._samples = {sample.name: sample for sample in reading.domain.samples}
+
+    def bury(self, batch: ExampleBatch) -> list[Outgoing]:
+        """What could not be read."""
+        return dead_letters(self.reading, batch.dead)
+
+    def share(self, batch: ExampleBatch) -> list[tuple[str, Share]]:
+        """Every sample is offered every example; a sample is a key, so workers share them out."""
+        metrics.EVENTS.labels(self.reading.flow, "example").inc(len(batch.examples))
+        return [(name, Share(name, batch.examples)) for name in self._samples if batch.examples]
+
+    def keeping(self, resume: bytes | None) -> Keeping:
+        """A sample to be made, or as it was; one that is declared otherwise now begins anew."""
+        state = pickle.loads(resume) if resume else None  # from our own recovery store
+        if state is None or self._samples.get(state.sample.name) != state.sample:
+            return Keeping(self._sampling, None)
+        return Keeping(self._sampling, self._sampling(state.sample.name, state))
+
+    def parts(self, item: tuple[str, Parts]) -> list[Outgoing]:
+        """The parts of a snapshot, each the state of its key."""
+        return [Outgoing("sample", key_of(part), part) for part in item[1]]
+
+    def _sampling(self, name: str, state: State | None = None) -> Sampling:
+        settings, domain = self.reading.settings, self.reading.domain
+        return Sampling(domain, self._samples[name], settings.seed, state)
+
+
+def key_of(part: dict[str, Any]) -> str:
+    """The Kafka key of a part of a snapshot."""
+    return part["name"] if part["part"] == 0 else f"{part['name']}/{part['part']}"
+
+
+def flow(reading: Reading) -> Dataflow:
+    """The dataflow; each item is a batch, so that its cost is shared by many examples."""
+    steps = Steps(reading)
+    reading.examples_end = 0  # whoever joins them is another flow: the end is that of the topic
+    dataflow = Dataflow("sampling")
+    batches = op.input("examples", dataflow, ExamplesSource(reading))  # ExampleBatch
+    dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
+    op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
+    shared = op.flat_map("share", batches, steps.share)  # (sample, Share)
+    kept = op.stateful_batch("keep", shared, steps.keeping)  # (sample, Parts)
+    op.output("samples", op.flat_map("parts", kept, steps.parts), LogSink(reading, "samples"))
+    return dataflow

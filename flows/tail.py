@@ -1,0 +1,128 @@
+"""One partition of a topic, read without blocking from a position on."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+from zlib import crc32
+
+from confluent_kafka import TopicPartition
+
+from flows.edge import Edge
+from infra import kafka
+from infra.dead_letters import Raw
+from infra.decoding import raw
+from infra.kafka import OffsetLost
+from infra.settings import Settings
+
+
+class Position(NamedTuple):
+    """The offset to read next, and the checksum of the record before it (None: not known)."""
+
+    offset: int
+    mark: int | None = None
+
+
+class LogReplaced(OffsetLost):
+    """The log holds other records than the ones that a view was built from."""
+
+
+def mark_of(record: Raw) -> int:
+    """Checksum that tells a record from another one at the same offset of another log."""
+    return crc32(record.value or b"", crc32(record.key or b"", record.time & 0xFFFFFFFF))
+
+
+class Tail:
+    """Reads one partition; `at_end` says whether all that was in it has been taken.
+
+    Starts at `start`, at the oldest record when that is None or 0. Raises OffsetLost when the log
+    does not hold the record before `start`, LogReplaced when it holds another one: going on would
+    silently skip records. `wait_ms` is how long the broker may hold a fetch that finds nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        partition: int,
+        start: Position | None = None,
+        wait_ms: int = 40,
+    ) -> None:
+        self.topic, self.partition = topic, partition
+        self._settings = settings
+        self._consumer = kafka.consumer(
+            settings,
+            **{"queued.max.messages.kbytes": 16 * 1024, "fetch.wait.max.ms": wait_ms},
+        )
+        self._edge = Edge(settings, topic, partition)
+        self.position = self._begin(start)
+        self.at_end = False
+
+    def take(self, limit: int) -> list[Raw]:
+        """Up to `limit` records that have arrived; never waits. Raises LogError."""
+        records = []
+        for message in self._consumer.consume(limit, 0):
+            if message.error() is None:
+                records.append(raw(message))
+                self.at_end = False
+            else:
+                kafka.check(message, self._settings)
+                self.at_end = True
+        if records:
+            self.position = Position(records[-1].offset + 1, mark_of(records[-1]))
+        return records
+
+    def lag(self) -> int:
+        """Records of the partition that have not been taken, as far as the broker has told."""
+        return 0 if self.at_end else max(0, self._end() - self.position.offset)
+
+    def newest(self) -> Raw | None:
+        """The partition's newest record, None where it is not known yet; never waits."""
+        return self._edge.newest(self._end())
+
+    def close(self) -> None:
+        """Leaves the broker."""
+        self._edge.close()
+        self._consumer.close()
+
+    def _end(self) -> int:
+        """The offset after the newest record, as far as the broker has told."""
+        place = TopicPartition(self.topic, self.partition)
+        return int(self._consumer.get_watermark_offsets(place, cached=True)[1])
+
+    def _begin(self, start: Position | None) -> Position:
+        oldest, _ = kafka.watermarks(self._consumer, self._settings, self.topic, self.partition)
+        if start is None or start.offset == 0:
+            self._assign(oldest)
+            return Position(oldest)
+        self._assign(max(start.offset - 1, oldest))
+        if start.offset == oldest:
+            return start  # retention has just taken the record before it
+        before = self._first(start)
+        if before.offset != start.offset - 1:
+            raise OffsetLost(self._complaint(start, f"its oldest record is {before.offset}"))
+        if start.mark is not None and start.mark != mark_of(before):
+            raise LogReplaced(self._complaint(start, "it holds another record there"))
+        return Position(start.offset, mark_of(before))
+
+    def _assign(self, offset: int) -> None:
+        self._consumer.assign([TopicPartition(self.topic, self.partition, offset)])
+
+    def _first(self, start: Position) -> Raw:
+        """The first record from the assigned offset on; some brokers say nothing past the end."""
+        deadline = time.monotonic() + self._settings.wait_s
+        while time.monotonic() < deadline:
+            message = self._consumer.poll(0.1)
+            if message is not None:
+                if kafka.check(message, self._settings):
+                    return raw(message)
+                break
+        raise OffsetLost(self._complaint(start, "it ends before"))
+
+    def _complaint(self, start: Position, found: str) -> str:
+        return (
+            f"{self.topic}/{self.partition} on {self._settings.brokers} was read up to offset "
+            f"{start.offset}, but {found}: the log is not the one that generation "
+            f"{self._settings.generation!r} was built from, or retention was faster. Choose a new "
+            "HEADRACE_GENERATION to build the views from the log as it is now"
+        )

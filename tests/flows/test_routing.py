@@ -1,0 +1,104 @@
+"""The log through the flow gives the route that a bare loop gives, also killed on the way."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from flows.run import run
+from online_models.policy_specs import ANY, PolicySpec
+from online_models.routing import Routing
+from schemas.declare import MINUTE, Domain
+from schemas.declare import Routing as Declared
+from tests.flows.logs import START, Log, ask
+from tests.flows.processes import survive
+
+ROUTING = Declared("thompson", every=5 * MINUTE, sticky_for=20 * MINUTE, half_life=60 * MINUTE)
+
+
+def routed(domain: Domain) -> Domain:
+    return replace(domain, routing=ROUTING)
+
+
+def learned(log: Log, number: int, seed: int = 1) -> None:
+    """Predictions, their examples, and scores of all learners: those of each in order."""
+    log.domain, draw = routed(log.domain), random.Random(seed)
+    asked = ask(log.domain, number, seed)
+    log.write("predictions", "prediction", asked.predictions, key="id")
+    examples = asked.examples(log.domain)
+    log.write("examples", "example", examples, key="id")
+    left = {spec.name: deque(examples) for spec in log.domain.learners}
+    while any(left.values()):
+        learner = draw.choice([name for name, queue in left.items() if queue])
+        for _ in range(min(draw.randrange(1, 200), len(left[learner]))):
+            score = scored(left[learner].popleft(), learner, draw)
+            log.sender.send("scores", "score", score, score["id"])
+    log.sender.flush()
+
+
+def scored(example: dict[str, Any], learner: str, draw: random.Random) -> dict[str, Any]:
+    """A score, the nearer to the label the better the learner is."""
+    skill = {"base-rate": 0.0, "logistic": 0.8, "tree": 0.4}[learner]
+    probability = 0.5 + skill * (example["label"] - 0.5) * draw.random()
+    kept = {name: example[name] for name in ("id", "time", "asked", "label")}
+    return {**kept, "learner": learner, "version": 0, "probability": probability}
+
+
+def bare(log: Log) -> dict[str, Any]:
+    """All examples first, then all scores: the core does not mind."""
+    routing = Routing(log.domain)
+    entries = [("example", record) for record in log.read("examples")]
+    entries += [("score", record) for record in log.read("scores")]
+    record = routing.take(entries)
+    assert record
+    return record
+
+
+def newest(log: Log) -> dict[str, Any]:
+    return log.read("routes")[-1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_route_is_that_of_a_bare_loop(log: Log, workers: int) -> None:
+    learned(log, 1_200)
+    run("routing", log.settings, workers, until_end=True, domain=log.domain)
+    wanted, found = bare(log), newest(log)
+    assert found == wanted
+    assert found["editions"][-1]["policy"] == "thompson@0"
+    assert found["editions"][-1]["shares"][ANY]["base-rate"] < 0.1
+    assert {each["arm"] for each in found["posteriors"]} == {"base-rate", "logistic", "tree"}
+    assert log.read("dead-letters") == []
+
+
+def test_killed_and_restarted(log: Log) -> None:
+    learned(log, 1_000)
+    killed = survive("routing", log.settings, log.domain, kills=4, seed=5)
+    assert killed >= 2
+    assert newest(log) == bare(log)
+
+
+def test_a_policy_is_taken_up_and_an_impossible_one_is_buried(log: Log) -> None:
+    learned(log, 1_200)
+    right = PolicySpec("split", 1, START + 30 * MINUTE, {"tree": 1.0, "logistic": 3.0}).record()
+    wrong = {**right, "version": 2, "name": "sprit"}
+    for record in (right, wrong):
+        log.sender.send("routes", "policy", record, "policy")
+    log.sender.flush()
+    run("routing", log.settings, until_end=True, domain=log.domain)
+    [letter] = log.read("dead-letters")
+    assert "did you mean 'split'" in letter["detail"]
+    found = [each for each in log.read("routes") if "editions" in each][-1]
+    assert (found["policy"], found["version"]) == ("split", 1)
+    assert found["editions"][-1]["shares"] == {ANY: {"tree": 0.25, "logistic": 0.75}}
+
+
+def test_a_new_generation_comes_to_the_same_route(log: Log) -> None:
+    learned(log, 1_200)
+    again = log.settings.model_copy(update={"generation": "again"})
+    for settings in (log.settings, again):
+        run("routing", settings, until_end=True, domain=log.domain, batch=333)
+    assert newest(log) == bare(log)
