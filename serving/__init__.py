@@ -1,0 +1,1 @@
+"""The request path: from a request to an answer inside its budget."""

@@ -1,0 +1,229 @@
+"""Scores a file or a range of a topic through the endpoint's own predictor, without HTTP.
+
+It reads Redis and the models as the endpoint does, but waits for them: what is asked here has time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import msgspec
+
+from infra import inspection, kafka, topics
+from infra.dead_letters import key_of
+from infra.decoding import Decoder, raw
+from infra.event_files import BadRow, open_file
+from infra.registry import registry
+from infra.settings import Settings
+from schemas.declare import Domain
+from serving.answer_files import AnswerFile
+from serving.prediction_log import NoLog
+from serving.requests import BadRequest, Requests
+from serving.service import Service
+
+AT_ONCE = 512
+"""Rows that are under way together."""
+SHOWN = 20
+"""Bad rows that are kept to be shown."""
+PATIENCE_MS = 5_000.0
+"""How long one row may wait for Redis, before it is answered from defaults and says so."""
+_BUDGET_S = 60.0
+_READ = 500
+
+
+class NotReady(RuntimeError):
+    """Redis, the models or the log are not there; says which."""
+
+
+class NoSuchRange(ValueError):
+    """A range of a topic that cannot be read; says what is expected."""
+
+
+class Question(NamedTuple):
+    """A request and the place where it stood."""
+
+    place: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is to be answered; `done` of `size` tell how far it was read, 0 where unknown."""
+
+    items: Iterable[Question | BadRow]
+    size: int = 0
+    done: Callable[[], int] = lambda: 0
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Scored:
+    """What has been done so far."""
+
+    answers: int = 0
+    bad: int = 0
+    first_bad: list[BadRow] = field(default_factory=list)
+    degraded: Counter[str] = field(default_factory=Counter)
+
+
+def of_file(domain: Domain, path: Path) -> Questions:
+    """The rows of an Avro, JSON lines or Parquet file; raises UnreadableFileError."""
+    rows = open_file(path, {"request": domain.schemas["request"]}, "request")
+    items = (row if isinstance(row, BadRow) else Question(row.place, row.record) for row in rows)
+    return Questions(items, rows.size, lambda: rows.done, rows.handle.close)
+
+
+def of_topic(settings: Settings, domain: Domain, words: str) -> Questions:
+    """The requests in `TOPIC[/PARTITION][:START-END]`, offsets of each partition, END not included.
+
+    TOPIC is a stream of the domain or a whole name. Raises NoSuchRange and LogError.
+    """
+    name, _, offsets = words.partition(":")
+    name, _, partition = name.partition("/")
+    topic = domain.topic(name) if name in topics.STREAMS else name
+    start, end = _offsets(words, offsets)
+    if partition and not partition.isdigit():
+        raise _refused(words)
+    all_of_it = list(range(kafka.partitions_of(settings, topic)))
+    if partition and int(partition) not in all_of_it:
+        raise NoSuchRange(f"{topic} has partitions 0 to {len(all_of_it) - 1}, not {partition}")
+    which = [int(partition)] if partition else all_of_it
+    size = 0
+    if start is None and end is None and not partition:
+        size = inspection.records(settings, topic, len(all_of_it))
+    read = [0]
+    return Questions(_read(settings, domain, topic, which, start, end, read), size, lambda: read[0])
+
+
+def _offsets(words: str, offsets: str) -> tuple[int | None, int | None]:
+    if not offsets:
+        return None, None
+    start, dash, end = offsets.partition("-")
+    if not dash or not (start + end).isdigit():
+        raise _refused(words)
+    return int(start) if start else None, int(end) if end else None
+
+
+def _refused(words: str) -> NoSuchRange:
+    return NoSuchRange(
+        f"no range {words!r}; expected TOPIC, TOPIC:START-END or TOPIC/PARTITION:START-END, such "
+        "as requests:0-1000"
+    )
+
+
+def _read(
+    settings: Settings,
+    domain: Domain,
+    topic: str,
+    partitions: Iterable[int],
+    start: int | None,
+    end: int | None,
+    read: list[int],
+) -> Iterator[Question | BadRow]:
+    """Partition after partition, so that the same range gives the same order."""
+    schemas = {"request": domain.schemas["request"]}
+    decoder = Decoder(schemas, registry(settings), "predict")
+    for partition in partitions:
+        first = {} if start is None else {partition: start}
+        messages = kafka.read_topic(settings, topic, [partition], first)
+        within = (raw(m) for m in messages if end is None or m.offset() < end)
+        while raws := list(islice(within, _READ)):
+            found: dict[int, Question | BadRow] = {}
+            good, dead = decoder.batch(topic, partition, raws)
+            for _, record, offset in good:
+                found[offset] = Question(f"{topic}/{partition}/{offset}", record)
+            for letter in dead:
+                found[letter["offset"]] = BadRow(
+                    key_of(letter), f"{letter['reason']}: {letter['detail']}"
+                )
+            for each in raws:
+                read[0] += 1
+                yield found[each.offset]
+
+
+def patient(settings: Settings) -> Settings:
+    """Settings for who can wait: an answer from defaults only where Redis is really away."""
+    wait = max(PATIENCE_MS, settings.redis_timeout_ms)
+    return settings.model_copy(update={"budget_ms": _BUDGET_S * 1_000, "redis_timeout_ms": wait})
+
+
+async def started(service: Service, timeout: float) -> None:
+    """Starts a service and waits until it lacks nothing; raises NotReady."""
+    await service.start()
+    deadline = monotonic() + timeout
+    while reasons := service.reasons():
+        if monotonic() > deadline:
+            await service.stop()
+            raise NotReady("; ".join(reasons))
+        await asyncio.sleep(0.02)
+
+
+def checked(requests: Requests, question: Question) -> Question | BadRow:
+    """The question as the endpoint would read it, or why it would refuse it."""
+    try:
+        body = msgspec.json.encode(question.record)
+        return Question(question.place, requests.parse(body))
+    except BadRequest as fault:
+        return BadRow(question.place, fault.told())
+
+
+async def score(
+    settings: Settings,
+    domain: Domain,
+    questions: Questions,
+    out: AnswerFile,
+    log: bool,
+    tell: Callable[[Scored], None],
+) -> Scored:
+    """Answers every row in its order and writes the answers; `tell` hears of progress.
+
+    Bad rows are counted and passed over. With `log` the answers go to `predictions` as the
+    endpoint's do, and are delivered at the end; Undelivered where one was lost. Raises NotReady.
+    """
+    service = Service(patient(settings), domain, log=None if log else NoLog(domain))
+    await started(service, settings.wait_s)
+    done, rows = Scored(), iter(questions.items)
+    try:
+        while chunk := list(islice(rows, AT_ONCE)):
+            await _score(service, chunk, out, done)
+            tell(done)
+    finally:
+        await service.stop()
+    return done
+
+
+async def _score(
+    service: Service, rows: Iterable[Question | BadRow], out: AnswerFile, done: Scored
+) -> None:
+    read = [row if isinstance(row, BadRow) else checked(service.requests, row) for row in rows]
+    asked = [row for row in read if isinstance(row, Question)]
+    answers = await asyncio.gather(*(service.ask(q.record, monotonic()) for q in asked))
+    out.write([q.place for q in asked], answers)
+    done.answers += len(answers)
+    for answer in answers:
+        done.degraded.update(answer.degraded)
+    for row in read:
+        if isinstance(row, BadRow):
+            done.bad += 1
+            done.first_bad += [row] if done.bad <= SHOWN else []
+
+
+def run(
+    settings: Settings,
+    domain: Domain,
+    questions: Questions,
+    out: Path,
+    log: bool,
+    tell: Callable[[Scored], None],
+) -> Scored:
+    """`score` to a file, which is whole or not there at all."""
+    with closing(questions), AnswerFile(out) as file:
+        return asyncio.run(score(settings, domain, questions, file, log, tell))

@@ -1,0 +1,39 @@
+"""Finds the card of a snapshot in the log."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from infra import inspection
+from infra.settings import Settings
+from schemas.declare import Domain
+
+
+class NoSuchCard(LookupError):
+    """There is no card of that name or version."""
+
+
+def find(settings: Settings, domain: Domain, name: str, version: int | None) -> dict[str, Any]:
+    """The newest card of a learner, or that of a version of it; raises NoSuchCard."""
+    found: dict[int, dict[str, Any]] = {}
+    names: set[str] = set()
+    for card in inspection.read(settings, domain, "cards"):
+        names.add(card["name"])
+        if card["name"] == name:
+            found[card["version"]] = card
+    if not found:
+        near = difflib.get_close_matches(name, sorted(names), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
+        raise NoSuchCard(
+            f"no snapshot of {name!r} was published; {hint if names else 'nor of any learner'}"
+        )
+    if version is None:
+        return found[max(found)]
+    if version not in found:
+        near_by = sorted(found, key=lambda other: abs(other - version))[:3]
+        raise NoSuchCard(
+            f"{name}@{version} was never published; near it are "
+            f"{', '.join(f'{name}@{other}' for other in near_by)}"
+        )
+    return found[version]

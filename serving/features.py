@@ -1,0 +1,99 @@
+"""An entity's features at a moment, from its state in Redis, for a person to look at."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from infra.feature_store import FeatureStore
+from infra.settings import Settings
+from online_models.blobs import read_blob
+from online_models.finalise import features_at
+from online_models.layout import EntityLayout
+from online_models.rings import SLOTS, TILES
+from schemas import domains
+from schemas.declare import Domain, Entity, Feature, Kind
+
+
+class NothingKnownError(LookupError):
+    """There is no such entity, or no state of it; names what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Values of an entity's features at time `at`; `newest` is its newest event's time.
+
+    `forgotten` names the features whose window at `at` is no longer kept, or only in part.
+    """
+
+    at: int
+    newest: int
+    values: dict[str, float]
+    forgotten: tuple[str, ...] = ()
+
+
+def show(settings: Settings, entity: str, key: str, at: str | None = None) -> Shown:
+    """Finalises the stored state at `at` (ISO 8601 or ms), at its newest event when left out."""
+    domain = domains.load(settings.domain)
+    kind = _kind(domain, entity)
+    moment = _moment(at)
+    store = FeatureStore(settings, domain)
+    try:
+        [blob] = store.read([(kind.name, key)])
+    finally:
+        store.close()
+    if blob is None:
+        raise NothingKnownError(
+            f"{entity} {key!r} has no state in generation {settings.generation}; "
+            f"its key is {'|'.join(kind.key)}"
+        )
+    layout = EntityLayout(kind, domain.schemas)
+    row, _, newest = read_blob(layout, blob)
+    t = moment if moment is not None else newest or 0
+    found = features_at(layout, row[np.newaxis], np.array([t], np.int64))[0]
+    names = (feature.name for feature in kind.features)
+    values = dict(zip(names, map(float, found), strict=True))
+    return Shown(t, newest or 0, values, _forgotten(kind, t, newest or 0))
+
+
+def _forgotten(kind: Entity, t: int, newest: int) -> tuple[str, ...]:
+    """Features that look further back than their rings of tiles reach from the newest event.
+
+    Also those of which only the newest value is kept, where that is after `t`.
+    """
+    return tuple(
+        feature.name
+        for feature in kind.features
+        if any(_cut(part, t, newest) for part in (feature.parts or (feature,)))
+    )
+
+
+def _cut(feature: Feature, t: int, newest: int) -> bool:
+    if feature.kind in (Kind.LAST, Kind.SINCE):
+        return t < newest
+    tile = feature.over // TILES
+    return -(-newest // tile) - SLOTS > -(-t // tile) - TILES
+
+
+def _kind(domain: Domain, name: str) -> Entity:
+    known = [entity.name for entity in domain.entities]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise NothingKnownError(f"no entity {name!r}; known: {', '.join(known)}{hint}")
+    return domain.entity(name)
+
+
+def _moment(at: str | None) -> int | None:
+    if at is None or at.isdigit():
+        return None if at is None else int(at)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        raise NothingKnownError(f"--at {at!r} is neither ISO 8601 nor milliseconds") from None
+    if moment.tzinfo is None:
+        raise NothingKnownError(f"--at {at!r} has no offset; add Z or such as +02:00")
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,89 @@
+"""Several endpoint processes on one port, watched by this one.
+
+The kernel deals connections out among them (SO_REUSEPORT). Each follows the same compacted topics,
+so they agree on models and routes as soon as they have read them; what depends on the request
+alone, such as the arm of a sticky policy, is the same in each. Their metrics are one page.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from infra import processes
+from infra.settings import Settings, child_environment
+
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps the metrics of processes that share a page."""
+
+PATIENCE = 15.0
+_RESTART_AFTER = 1.0
+_log = logging.getLogger(__name__)
+
+
+class FleetError(RuntimeError):
+    """A process of the endpoint ended badly when it was told to stop; its log says why."""
+
+
+def run(settings: Settings, number: int) -> None:
+    """Serves with so many processes until SIGINT or SIGTERM; one that dies is started again.
+
+    Raises FleetError where one could not deliver all that it had answered.
+    """
+    port = settings.http_port or processes.free_port()
+    over = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="headrace-metrics-") as folder, _signals(over):
+        environment = {**child_environment(settings, http_port=port), MULTIPROCESS: folder}
+        members = [_start(environment) for _ in range(number)]
+        _log.info("%d processes serve port %d", number, port)
+        try:
+            while not over.wait(_RESTART_AFTER):
+                members = [_alive(each, environment) for each in members]
+        finally:
+            codes = _stop(members)
+    if any(codes):
+        raise FleetError(f"processes of the endpoint ended with {codes}; expected 0 of each")
+
+
+def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "headrace", "serve", "--share-port"]
+    kept = processes.dying_with_parent(command, signal.SIGTERM)
+    return subprocess.Popen(kept, env=environment, start_new_session=True)
+
+
+def _alive(member: subprocess.Popen[bytes], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    if member.poll() is None:
+        return member
+    _log.error("process %d ended with %d: starting another", member.pid, member.returncode)
+    return _start(environment)
+
+
+def _stop(members: list[subprocess.Popen[bytes]]) -> list[int]:
+    for member in members:
+        member.terminate()
+    for member in members:
+        processes.stop(member, PATIENCE)
+    return [member.returncode for member in members]
+
+
+@contextmanager
+def _signals(over: threading.Event) -> Iterator[None]:
+    def ask(number: int, frame: FrameType | None) -> None:
+        over.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may take signals
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

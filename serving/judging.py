@@ -1,0 +1,136 @@
+"""Judges a policy or an arm from what was logged of another one."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from online_models.offpolicy import Estimate, Floats, Log, Unsupported, doubly_robust, mean, snips
+from online_models.policies import PolicyError
+from online_models.policy_specs import ANY, PolicySpec, shares
+from online_models.rewards import reward_of
+from online_models.routes import Edition
+from online_models.routing import Routing
+from schemas.declare import Domain, Stopping
+
+Record = Mapping[str, Any]
+
+_HIDDEN = "the outcome of what is stopped never comes to light: let a share through (let_through)"
+
+
+class Judged(NamedTuple):
+    """A way to estimate, and its estimate or why there is none."""
+
+    way: str
+    estimate: Estimate | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """Examples as they were served, the corrected ones once, and every arm's scores of them."""
+
+    domain: Domain
+    examples: Sequence[Record]
+    scores: Sequence[Record]
+    log: Log
+
+    @classmethod
+    def of(cls, domain: Domain, examples: Iterable[Record], scores: Iterable[Record]) -> Logged:
+        """From records in the order of their topics; raises Unsupported where there are none."""
+        newest = list({example["id"]: example for example in examples}.values())
+        if not newest:
+            raise Unsupported("the log holds no example yet")
+        reward = reward_of(domain)
+        arms = [spec.name for spec in domain.learners]
+        arms += sorted({example["arm"] for example in newest} - {*arms})
+        numbered = {arm: number for number, arm in enumerate(arms)}
+        slices = [repr(sorted(example["slices"].items())) for example in newest]
+        units = [example["unit"] or f"id {example['id']}" for example in newest]
+        log = Log(
+            arms,
+            np.array([numbered[example["arm"]] for example in newest]),
+            np.array([example["propensity"] for example in newest]),
+            np.array(
+                [reward.of(e["probability"], e["label"], reward.stake(e["vector"])) for e in newest]
+            ),
+            np.unique(slices, return_inverse=True)[1],
+            np.unique(units, return_inverse=True)[1],
+            np.array([1.0 / example["seen"] for example in newest]),
+        )
+        return cls(domain, newest, list(scores), log)
+
+    def target(self, spec: PolicySpec) -> Floats:
+        """The spec's probabilities [n, arms] as it would have been when each example was asked.
+
+        Policies that learn are run over the log; before their first edition they know nothing.
+        """
+        if spec.name == "canary":
+            raise PolicyError("a canary goes by what it is served: judge its --arm instead")
+        editions = [Edition(-(2**63), "", shares(spec, {})), *self._editions(spec)]
+        starts = [edition.since for edition in editions]
+        target = np.zeros((len(self.examples), len(self.log.arms)))
+        for row, example in enumerate(self.examples):
+            found = editions[bisect_right(starts, example["asked"]) - 1]
+            context = f"{found.by}={example['slices'].get(found.by)}"
+            for arm, p in found.shares.get(context, found.shares[ANY]).items():
+                target[row, self.log.arms.index(arm)] = p
+        return target
+
+    def _editions(self, spec: PolicySpec) -> Sequence[Edition]:
+        routing = replace(
+            self.domain.routing,
+            policy=spec.name,
+            arms=tuple(spec.arms),
+            options=spec.options,
+            by=spec.by,
+        )
+        if spec.name in {"fixed", "shadow", "split"}:
+            return []
+        run = Routing(replace(self.domain, routing=routing), keep_all=True)
+        entries = [("example", each) for each in self.examples]
+        run.take([*entries, *(("score", each) for each in self.scores)])
+        return run.editions
+
+    def judge(self, target: Floats, confidence: float) -> list[Judged]:
+        """Every estimate of a policy with these probabilities, and of what was served.
+
+        None where outcomes stay hidden for good: no weight can stand for what is never seen.
+        """
+        ways: Mapping[str, Callable[[], Estimate]] = {
+            "as served": lambda: mean(self.log, self.log.reward, confidence),
+            "SNIPS": lambda: snips(self.log, target, confidence),
+            "doubly robust": lambda: doubly_robust(self.log, target, confidence),
+            "by all arms' scores": lambda: self._by_scores(target, confidence),
+        }
+        reward = self.domain.routing.reward
+        if isinstance(reward, Stopping) and not reward.let_through:
+            return [Judged(way, None, _HIDDEN) for way in ways]
+        return [_tried(way, estimate) for way, estimate in ways.items()]
+
+    def _by_scores(self, target: Floats, confidence: float) -> Estimate:
+        """The mean of what each arm's score would have earned, where all of them are known."""
+        rewards, reward = np.full(target.shape, np.nan), reward_of(self.domain)
+        rows = {example["id"]: row for row, example in enumerate(self.examples)}
+        for score in self.scores:
+            row = rows.get(score["id"])
+            if row is not None and score["learner"] in self.log.arms:
+                example, arm = self.examples[row], self.log.arms.index(score["learner"])
+                stake = reward.stake(example["vector"])
+                rewards[row, arm] = reward.of(score["probability"], example["label"], stake)
+        expected = np.where(target > 0, target * rewards, 0.0).sum(axis=1)
+        if not np.isfinite(expected).all():
+            missing = int((~np.isfinite(expected)).sum())
+            raise Unsupported(f"{missing} of {len(expected)} examples lack a score of its arms")
+        return mean(self.log, expected, confidence)
+
+
+def _tried(way: str, estimate: Callable[[], Estimate]) -> Judged:
+    try:
+        return Judged(way, estimate())
+    except Unsupported as error:
+        return Judged(way, None, str(error))

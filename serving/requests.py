@@ -1,0 +1,283 @@
+"""The domain's request: JSON in, a checked record out, and errors that name the field.
+
+The type is made once from the domain's `request.avsc`, so decoding a body is one call into
+msgspec. Fields that are no part of the request are refused: a misspelt optional field would
+otherwise change the answer in silence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from schemas.declare import DeclarationError, Domain, Schema
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request body; a flights request has about 200."""
+
+MAX_TEXT = 200
+"""Characters of a text field."""
+
+LATEST = 7_258_118_400_000
+"""2200-01-01: a later time is a slip of units, not a question."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"^Object missing required field `(.*)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
+_TYPES = re.compile(r"^Expected `(.*?)`, got `(.*?)`$", re.DOTALL)
+_WORDS = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_TIME_HINT = "milliseconds since 1970 in UTC, or ISO 8601 with its zone: 2013-07-01T12:00:00Z"
+
+
+class BadRequest(ValueError):
+    """A request that cannot be answered: HTTP status, and what was found where, in plain words."""
+
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        field: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(error)
+        self.status = status
+        self.details = {"field": field, "expected": expected, "found": found, "hint": hint}
+
+    def document(self) -> dict[str, str]:
+        """The JSON body of the answer: `error`, and of the others those that are known."""
+        known = {name: text for name, text in self.details.items() if text is not None}
+        return {"error": str(self), **known}
+
+    def told(self) -> str:
+        """The same in one line."""
+        known = [f"{name} {text}" for name, text in self.details.items() if text is not None]
+        return "; ".join([str(self), *known])
+
+
+def now_ms() -> int:
+    """The machine's time, milliseconds since the epoch UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Requests:
+    """Reads requests of one domain; `now` gives `at` where the request leaves it out."""
+
+    def __init__(self, domain: Domain, now: Callable[[], int] = now_ms) -> None:
+        self.schema: Schema = domain.schemas["request"]
+        self.type = _struct(self.schema, domain.earliest)
+        self._earliest = domain.earliest
+        self._now = now
+        self._decode = msgspec.json.Decoder(self.type).decode
+        self._fields = {field["name"]: field for field in self.schema["fields"]}
+        self._times = tuple(name for name, field in self._fields.items() if _is_time(field["type"]))
+
+    def parse(self, body: bytes) -> dict[str, Any]:
+        """A body as a record of the request's schema: times in ms, `id` and `at` filled in.
+
+        Raises BadRequest: 400 where it is no JSON, 422 where it is not this request.
+        """
+        try:
+            request = self._decode(body)
+        except msgspec.ValidationError as fault:
+            request = self._with_whole_numbers(body, fault)
+        except _NO_JSON as fault:
+            field = _not_finite(body)
+            raise BadRequest(400, f"the body is not JSON: {fault}", *_finite(field)) from None
+        return self._complete(msgspec.structs.asdict(request))
+
+    def _with_whole_numbers(self, body: bytes, fault: msgspec.ValidationError) -> msgspec.Struct:
+        """Reads it again with 1.0 taken for 1, the same number to JSON; else explains the fault."""
+        try:
+            values = msgspec.json.decode(body)
+            whole = {n: int(v) for n, v in values.items() if type(v) is float and v.is_integer()}
+            if whole:
+                return msgspec.convert({**values, **whole}, self.type)
+        except msgspec.ValidationError as second:
+            fault = second
+        except (*_NO_JSON, AttributeError):
+            pass  # no object, or cut off after the fault: that fault says it
+        raise self._explain(str(fault), body) from None
+
+    def example(self) -> dict[str, Any]:
+        """A request as JSON: the `example` of each field, made up where a required one has none."""
+        return {
+            name: field.get("example", _made_up(field["type"], self._earliest))
+            for name, field in self._fields.items()
+            if "example" in field or "default" not in field
+        }
+
+    def example_record(self) -> dict[str, Any]:
+        """The example as `parse` gives it."""
+        return self.parse(msgspec.json.encode(self.example()))
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of the body, with the schema's words on each field."""
+        _, components = msgspec.json.schema_components([self.type], ref_template="#/{name}")
+        schema: dict[str, Any] = components[self.type.__name__]
+        for name, described in schema["properties"].items():
+            described["description"] = self._fields[name].get("doc", "")
+        return {**schema, "description": self.schema.get("doc", ""), "examples": [self.example()]}
+
+    def _complete(self, record: dict[str, Any]) -> dict[str, Any]:
+        for name in self._times:
+            value = record[name]
+            if value is not None and value.__class__ is not int:
+                record[name] = self._milliseconds(name, value)
+        if record["at"] is None:
+            record["at"] = self._now()
+        if record["id"] is None:
+            record["id"] = uuid.uuid4().hex
+        return record
+
+    def _milliseconds(self, name: str, value: datetime) -> int:
+        """The time in ms; datetimes escape the decoder's bounds, so they are checked here."""
+        at = (value - _EPOCH) // _MILLISECOND
+        if self._earliest <= at <= LATEST:
+            return at
+        expected = f"a time between {_iso(self._earliest)} and {_iso(LATEST)}"
+        raise BadRequest(422, "a time out of range", name, expected, value.isoformat())
+
+    def _explain(self, message: str, body: bytes) -> BadRequest:
+        match = _PATH.match(message)
+        what, path = (match["what"], match["path"]) if match else (message, None)
+        if missing := _MISSING.match(what):
+            return self._missing(missing[1])
+        if unknown := _UNKNOWN.match(what):
+            return self._unknown(unknown[1])
+        if path not in self._fields and (field := _not_finite(body)):
+            return BadRequest(422, "not this endpoint's request", *_finite(field))
+        expected = self._expected(path, what)
+        found = _found(body, path) if path else _got(what)
+        hint = _TIME_HINT if path in self._times else None
+        return BadRequest(422, "not this endpoint's request", path or "$", expected, found, hint)
+
+    def _missing(self, name: str) -> BadRequest:
+        doc = self._fields[name].get("doc")
+        return BadRequest(422, "a required field is missing", name, "a value", "nothing", doc)
+
+    def _unknown(self, name: str) -> BadRequest:
+        near = difflib.get_close_matches(name[:MAX_TEXT], self._fields, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else None
+        expected = f"one of {', '.join(self._fields)}"
+        return BadRequest(422, "an unknown field", name[:MAX_TEXT], expected, hint=hint)
+
+    def _expected(self, path: str | None, what: str) -> str:
+        types = _TYPES.match(what)
+        if path in self._times and (types or what.startswith("Invalid")):
+            return "a time"
+        if what == "Number out of range":
+            return "a number that fits into 64 bits"
+        if types is None:
+            word, _, bound = what.removeprefix("Expected ").replace("`", "").partition(" ")
+            return f"{_WORDS.get(word, word)} {bound}".rstrip()
+        return " or ".join(_WORDS.get(word, word) for word in types[1].split(" | "))
+
+
+def _struct(schema: Schema, earliest: int) -> type[msgspec.Struct]:
+    """The msgspec type of an Avro record; raises DeclarationError for types it has no JSON for."""
+    fields = []
+    for field in schema["fields"]:
+        kind = _annotation(field["type"], field["name"], earliest)
+        plain = (field["name"], kind)
+        fields.append((*plain, field["default"]) if "default" in field else plain)
+    return msgspec.defstruct(
+        "Request", fields, kw_only=True, forbid_unknown_fields=True, module=__name__
+    )
+
+
+def _annotation(avro: Any, name: str, earliest: int) -> Any:
+    if isinstance(avro, list):
+        kinds = [None if part == "null" else _annotation(part, name, earliest) for part in avro]
+        union: Any = kinds[0]
+        for kind in kinds[1:]:
+            union = union | kind
+        return union
+    if _is_time(avro):
+        return (
+            Annotated[int, msgspec.Meta(ge=earliest, le=LATEST)]
+            | Annotated[datetime, msgspec.Meta(tz=True)]
+        )
+    if isinstance(avro, Mapping) and avro["type"] == "enum":
+        return Literal[tuple(avro["symbols"])]
+    return _primitive(avro["type"] if isinstance(avro, Mapping) else avro, name)
+
+
+def _primitive(avro: str, name: str) -> Any:
+    kinds: dict[str, Any] = {
+        "string": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)],
+        "double": float,
+        "float": float,
+        "boolean": bool,
+        "int": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+        "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+    }
+    if avro in kinds:
+        return kinds[avro]
+    raise DeclarationError(
+        f"request.avsc: field {name!r} has type {avro!r}; a request's field is one of "
+        f"{', '.join(kinds)}, an enum, a timestamp-millis, or one of these or null"
+    )
+
+
+def _made_up(avro: Any, earliest: int) -> Any:
+    """A value of a type."""
+    if isinstance(avro, list):
+        return _made_up(next(part for part in avro if part != "null"), earliest)
+    if _is_time(avro):
+        return _iso(earliest)
+    if isinstance(avro, Mapping) and avro["type"] == "enum":
+        return avro["symbols"][0]
+    name = avro["type"] if isinstance(avro, Mapping) else avro
+    return {"string": "text", "boolean": True}.get(name, 1)
+
+
+def _is_time(avro: Any) -> bool:
+    parts = avro if isinstance(avro, list) else [avro]
+    return any(isinstance(p, Mapping) and p.get("logicalType") == "timestamp-millis" for p in parts)
+
+
+def _iso(at: int) -> str:
+    return (_EPOCH + at * _MILLISECOND).isoformat()
+
+
+def _got(what: str) -> str | None:
+    types = _TYPES.match(what)
+    return types[2] if types else None
+
+
+def _not_finite(body: bytes) -> str | None:
+    """The field whose number JSON cannot say or a double cannot hold: NaN, Infinity, 1e999."""
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    pairs = values.items() if isinstance(values, dict) else ()
+    return next((n for n, v in pairs if isinstance(v, float) and not math.isfinite(v)), None)
+
+
+def _finite(field: str | None) -> tuple[str, str] | tuple[()]:
+    return (field[:MAX_TEXT], "a finite number") if field is not None else ()
+
+
+def _found(body: bytes, path: str) -> str | None:
+    """What the body has at a field, shortened; None where it cannot be told."""
+    try:
+        value = msgspec.json.decode(body)[path]
+    except (*_NO_JSON, KeyError, TypeError):
+        return None
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"

@@ -1,0 +1,149 @@
+"""`headrace route …`: which arm answers, and which should."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from infra.terminal import complain, out, print_table, shown, utc
+
+app = typer.Typer(help="See, set and judge which arm answers.", no_args_is_help=True)
+
+POLICIES = """
+\b
+  fixed             the first arm answers
+  shadow            the same; what the others would have earned is shown
+  split             fixed shares: --arms logistic=0.9,tree=0.1
+  canary            --arms OLD,NEW: 1, 5, 25, 100 %, and back when it fails, is slow or earns less
+  epsilon-greedy    the best so far, and any with --epsilon
+  ucb               the highest upper bound
+  thompson          each as likely as it is to be the best
+  contextual        thompson by a slice: --by carrier
+"""
+Policy = Annotated[str, typer.Argument(help="fixed, split, shadow, canary, epsilon-greedy, …")]
+Arms = Annotated[str | None, typer.Option(help="a,b or a=0.9,b=0.1; all learners if left out.")]
+Options = Annotated[
+    list[str] | None, typer.Option("--option", help="Any other option, as NAME=NUMBER.")
+]
+Epsilon = Annotated[float | None, typer.Option(help="Share for any arm, of epsilon-greedy.")]
+Explore = Annotated[float | None, typer.Option(help="Share for any arm, of ucb and thompson.")]
+By = Annotated[str, typer.Option(help="The slice of a contextual policy.")]
+
+
+@app.command()
+def show(ctx: typer.Context) -> None:
+    """The policy, what the arms have earned, and their shares."""
+    from online_models.policy_specs import ANY
+    from online_models.routes import posteriors_of, route_of
+    from schemas import domains
+    from serving import route_desk
+
+    domain = domains.load(ctx.obj.domain)
+    records = route_desk.newest(ctx.obj, domain)
+    spec, record = route_desk.asked_for(domain, records), records.get("route")
+    route = route_of(domain, record, records.get("policy"))
+    options = ", ".join(f"{name} {value:g}" for name, value in spec.options.items())
+    out.print(f"[bold]{spec.logged}[/] {options} {f'by {spec.by}' if spec.by else ''}".rstrip())
+    if record is None:
+        out.print("nothing is earned yet" + ("" if route else f"; {domain.served} answers"))
+    if record and record["outcome"]:
+        out.print(f"canary {record['outcome']}: {record['reason']}")
+    if route is None:
+        return
+    newest = route.editions[-1]
+    earned = posteriors_of(record) if record else {}
+    rewards = (
+        {(e["context"], e["arm"]): e["reward"] for e in record["posteriors"]} if record else {}
+    )
+    arms = sorted({*newest.shares[ANY], *earned.get(ANY, {})})
+    rows = [
+        (
+            context or "all",
+            arm,
+            "withdrawn" if arm in route.withdrawn else f"{found.get(arm, 0.0):.1%}",
+            _number(rewards.get((context, arm))),
+            _number(earned[context][arm].mean if arm in earned.get(context, {}) else None),
+            _number(earned[context][arm].weight if arm in earned.get(context, {}) else None),
+        )
+        for context, found in newest.shares.items()
+        for arm in arms
+    ]
+    title = f"{newest.policy} from {utc(newest.since)} on"
+    print_table(title, ("context", "arm", "share", "mean reward", "ahead", "weight"), rows)
+    out.print("ahead: of the answer that was served, where every arm is scored; weight: in rewards")
+
+
+@app.command("set", help=f"Ask for another policy; flow and servers take it up.\n{POLICIES}")
+def set_(
+    ctx: typer.Context,
+    policy: Policy,
+    arms: Arms = None,
+    epsilon: Epsilon = None,
+    explore: Explore = None,
+    by: By = "",
+    option: Options = None,
+) -> None:
+    """Keys that stick keep their arm until their time is over."""
+    from schemas import domains
+    from serving import route_desk
+
+    given = _options(option, epsilon, explore)
+    spec = route_desk.ask(ctx.obj, domains.load(ctx.obj.domain), policy, arms, given, by)
+    out.print(f"{spec.logged} over {', '.join(spec.arms)}, from {utc(spec.since)} on")
+
+
+@app.command(help=f"What another policy or arm would have earned, by what was logged.\n{POLICIES}")
+def evaluate(
+    ctx: typer.Context,
+    policy: Annotated[str | None, typer.Option(help="The policy to judge.")] = None,
+    arm: Annotated[str | None, typer.Option(help="Or the arm.")] = None,
+    arms: Arms = None,
+    epsilon: Epsilon = None,
+    explore: Explore = None,
+    by: By = "",
+    option: Options = None,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals.")] = 0.95,
+) -> None:
+    """Exit code 1 where the log cannot support an estimate."""
+    from online_models.policy_specs import PolicySpec, checked
+    from schemas import domains
+    from serving import route_desk
+
+    if (policy is None) == (arm is None):
+        raise typer.BadParameter("give --policy or --arm")
+    domain = domains.load(ctx.obj.domain)
+    chosen = {arm: 1.0} if arm else route_desk.arms_of(arms)
+    given = _options(option, epsilon, explore)
+    spec = checked(domain, PolicySpec(policy or "fixed", 0, 0, chosen, given, by))
+    judged = route_desk.judge(ctx.obj, domain, spec, confidence)
+    rows: list[tuple[Any, ...]] = []
+    for way, estimate, why in judged:
+        if estimate is None:
+            rows.append((way, "no estimate", None, None))
+            complain(f"{way}: {why}")
+        else:
+            reach = f"{estimate.low:.5g} to {estimate.high:.5g}"
+            rows.append((way, shown(estimate.value), reach, f"{estimate.effective:,.0f}"))
+    title = f"Reward of {arm or spec.name} a request, intervals of {confidence:.0%}"
+    print_table(title, ("by", "reward", "interval", "effective samples"), rows)
+    if any(each.estimate is None for each in judged):
+        raise typer.Exit(1)
+
+
+def _options(
+    words: list[str] | None, epsilon: float | None, explore: float | None
+) -> dict[str, float]:
+    given = {"epsilon": epsilon, "explore": explore}
+    found = {name: value for name, value in given.items() if value is not None}
+    for word in words or []:
+        name, _, value = word.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise typer.BadParameter(f"{word!r}; expected NAME=NUMBER") from None
+    return found
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else shown(value)

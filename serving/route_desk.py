@@ -1,0 +1,90 @@
+"""What `headrace route` does: reads the routes, asks for another policy, judges from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infra import inspection, kafka
+from infra.decoding import Decoder, raw
+from infra.registry import registry
+from infra.sending import Sender
+from infra.settings import Settings
+from online_models.policies import PolicyError
+from online_models.policy_specs import PolicySpec, checked, declared, spec_of
+from schemas.avro import CORE
+from schemas.declare import Domain
+from serving.judging import Judged, Logged
+
+Records = Mapping[str, dict[str, Any]]
+
+
+def newest(settings: Settings, domain: Domain) -> Records:
+    """The newest records of the topic of routes, by record name."""
+    topic = domain.topic("routes")
+    found = kafka.newest_by_key(settings, topic).values()
+    schemas = {name: CORE[name] for name in ("policy", "route")}
+    decoder = Decoder(schemas, registry(settings), "route")
+    good, _ = decoder.batch(topic, 0, [raw(message) for message in found])
+    return {name: record for name, record, _ in good}
+
+
+def asked_for(domain: Domain, records: Records) -> PolicySpec:
+    """The policy that holds or is about to: the newest asked for, the declared one before that."""
+    return spec_of(domain, records["policy"]) if "policy" in records else declared(domain)
+
+
+def ask(
+    settings: Settings,
+    domain: Domain,
+    name: str,
+    arms: str | None,
+    options: Mapping[str, float],
+    by: str,
+) -> PolicySpec:
+    """Publishes another policy, from the newest asked time on; raises PolicyError."""
+    version = asked_for(domain, newest(settings, domain)).version + 1
+    since = newest_asked(settings, domain) + 1
+    spec = checked(domain, PolicySpec(name, version, since, arms_of(arms), options, by))
+    sender = Sender(settings, domain, registry(settings))
+    sender.send("routes", "policy", spec.record(), "policy")
+    sender.flush()
+    return spec
+
+
+def arms_of(words: str | None) -> dict[str, float]:
+    """Arms with their parts, from `a,b` or `a=0.9,b=0.1`; raises PolicyError."""
+    found: dict[str, float] = {}
+    for word in filter(None, (words or "").split(",")):
+        arm, given, share = word.strip().partition("=")
+        try:
+            found[arm] = float(share) if given else 1.0
+        except ValueError:
+            raise PolicyError(f"arm {word!r}; expected ARM or ARM=SHARE") from None
+    return found
+
+
+def newest_asked(settings: Settings, domain: Domain) -> int:
+    """The time asked about of the newest predictions, in ms; 0 where there is none."""
+    topic = domain.topic("predictions")
+    client = kafka.consumer(settings)
+    try:
+        ends = {
+            p: kafka.watermarks(client, settings, topic, p)
+            for p in range(kafka.partitions_of(settings, topic))
+        }
+    finally:
+        client.close()
+    starts = {p: max(low, high - 1) for p, (low, high) in ends.items()}
+    decoder = Decoder({"prediction": CORE["prediction"]}, registry(settings), "route")
+    raws = [raw(message) for message in kafka.read_topic(settings, topic, start=starts)]
+    return max((record["time"] for _, record, _ in decoder.batch(topic, 0, raws).good), default=0)
+
+
+def judge(
+    settings: Settings, domain: Domain, spec: PolicySpec, confidence: float
+) -> Sequence[Judged]:
+    """What the policy would have earned, by the whole log; raises Unsupported for an empty one."""
+    examples = inspection.read(settings, domain, "examples")
+    logged = Logged.of(domain, examples, inspection.read(settings, domain, "scores"))
+    return logged.judge(logged.target(spec), confidence)

@@ -1,0 +1,164 @@
+"""What an endpoint is made of, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import redis
+
+from infra import kafka, metrics
+from infra.feature_store import FeatureReader
+from infra.registry import RegistryError, registry
+from infra.settings import Settings
+from online_models.vector import Vectorizer
+from schemas.declare import Domain
+from serving.answers import Answer
+from serving.batching import Asked, Batcher, Overloaded
+from serving.model_cache import ModelCache
+from serving.prediction_log import PredictionLog
+from serving.predictor import Predictor
+from serving.requests import Requests, now_ms
+from serving.route_cache import RouteCache
+from serving.router import RoutedRouter
+from serving.states import States
+
+RETRY_EVERY = 0.5
+POLL_EVERY = 0.25
+
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """The endpoint without its HTTP: requests in, answers out.
+
+    `start` returns at once, also where Redis or the broker are away, and goes on trying: `reasons`
+    says what is still missing. A Redis that goes away later does not make it unready: it answers
+    still, degraded.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        domain: Domain,
+        now: Callable[[], int] = now_ms,
+        log: PredictionLog | None = None,
+    ) -> None:
+        self.domain = domain
+        self.settings = settings
+        self.requests = Requests(domain, now)
+        self._budget = settings.budget_ms / 1_000
+        known = registry(settings)
+        self.models = ModelCache(settings, domain, known)
+        self.routes = RouteCache(settings, domain, known)
+        self.log = log or PredictionLog(settings, domain, known)
+        vectorizer = Vectorizer(domain)
+        self._reader = FeatureReader(settings, domain)
+        self._states = States(domain, vectorizer, settings, self._reader)
+        router = RoutedRouter(domain, lambda: self.routes.route)
+        self.predictor = Predictor(
+            domain, vectorizer, self._states, lambda: self.models.models, router, self.log
+        )
+        self._batcher = Batcher(self.predictor.predict)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._redis_answered = False
+        self._log_fault = ""
+        self.fault: kafka.Undelivered | None = None
+
+    async def start(self) -> None:
+        """Begins to follow models, and to reach for Redis and the log."""
+        self.predictor.warm(self.requests.example_record())
+        self.models.start()
+        self.routes.start()
+        for work in (self._meet_redis(), self._open_log(), self._watch()):
+            self._tasks.append(asyncio.create_task(work))
+
+    async def stop(self) -> None:
+        """Answers what was asked and writes every prediction; raises Undelivered if one is lost."""
+        await self._batcher.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._states.breaker.close()
+        await self._reader.close()
+        await asyncio.to_thread(self.models.stop)
+        await asyncio.to_thread(self.routes.stop)
+        self.predictor.write_log()
+        try:
+            await asyncio.to_thread(self.log.close)
+        except kafka.Undelivered as fault:
+            self.fault = fault
+            raise
+
+    def ask(
+        self, record: Mapping[str, Any], arrived: float, budget: float | None = None
+    ) -> Awaitable[Answer]:
+        """The answer to a record that `Requests` gave; `arrived` by the monotonic clock.
+
+        `budget` in seconds. Raises Overloaded where the answer would come too late.
+        """
+        if not self.log.is_open:
+            raise Overloaded("the endpoint is still starting", RETRY_EVERY)
+        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        deadline = arrived + (self._budget if budget is None else budget)
+        self._batcher.submit(Asked(record, arrived, deadline, reply))
+        return reply
+
+    def reasons(self) -> list[str]:
+        """Why it is not ready; empty when it is."""
+        reasons = []
+        if not self._redis_answered:
+            reasons.append("Redis has not answered yet")
+        if not self.models.caught_up.is_set():
+            fault = self.models.fault
+            reasons.append("the models topic is not read yet" + (f": {fault}" if fault else ""))
+        if not self.routes.caught_up.is_set():
+            fault = self.routes.fault
+            reasons.append("the routes topic is not read yet" + (f": {fault}" if fault else ""))
+        if not self.log.is_open:
+            fault = self._log_fault
+            reasons.append("the prediction log is not open yet" + (f": {fault}" if fault else ""))
+        return reasons
+
+    def state(self) -> dict[str, Any]:
+        """What `/readyz` says beside its reasons."""
+        models = self.models.models
+        served = models.get(self.domain.served) or self.models.base
+        route = self.routes.route
+        return {
+            "serving": f"{served.name}@{served.version}",
+            "process": os.getpid(),
+            "routing": route.editions[-1].policy if route else "fixed",
+            "redis": "answers" if self._redis_answered and self._states.breaker.closed else "away",
+        }
+
+    async def _meet_redis(self) -> None:
+        while True:
+            try:
+                await self._reader.warm()
+                break
+            except (redis.RedisError, OSError) as fault:
+                self._states.breaker.trip(repr(fault))
+                await asyncio.sleep(RETRY_EVERY)
+        self._redis_answered = True
+
+    async def _open_log(self) -> None:
+        while not self.log.is_open:
+            try:
+                await asyncio.to_thread(self.log.open)
+            except (kafka.LogError, RegistryError) as fault:
+                self._log_fault = str(fault)
+                _log.warning("the prediction log cannot be opened yet: %s", fault)
+                await asyncio.sleep(RETRY_EVERY)
+
+    async def _watch(self) -> None:
+        while True:
+            self.log.poll()
+            for model in self.models.models.values():
+                if model.time is not None and self.predictor.newest_at is not None:
+                    age = (self.predictor.newest_at - model.time) / 1_000
+                    metrics.SNAPSHOT_AGE.labels(model.name).set(age)
+            await asyncio.sleep(POLL_EVERY)

@@ -1,0 +1,105 @@
+"""Model cards and evaluation: what they say of known scores, and where they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.registry import registry
+from infra.sending import Sender
+from online_models import cards
+from online_models.evaluation import measure
+from schemas import domains
+from serving.cards import NoSuchCard, find
+from serving.evaluation import lines
+from tests.serving.endpoints import Live
+
+FLIGHTS = domains.load("flights")
+
+
+def card(version: int = 1_500, **slices: tuple[int, float]) -> dict[str, Any]:
+    def metrics(examples: int, loss: float) -> dict[str, float]:
+        return {"examples": examples, "rate": 0.2, "log_loss": loss, "calibration_error": 0.01}
+
+    return {
+        "name": "logistic",
+        "version": version,
+        "time": 86_400_000 * 9,
+        "since": 86_400_000,
+        "domain": "flights",
+        "kind": "logistic",
+        "sha256": "ab" * 32,
+        "checked": 64,
+        "difference": 1e-12,
+        "recent": metrics(1_000, 0.5),
+        "overall": metrics(version, 0.4),
+        "slices": {f"carrier={name}": metrics(*given) for name, given in slices.items()},
+    }
+
+
+def test_the_worst_slice_is_named_and_small_ones_are_not() -> None:
+    made = card(UA=(500, 0.41), DL=(400, 0.52), HA=(12, 3.0))
+    assert cards.worst(made) == "carrier=DL"
+    said = cards.markdown(made, FLIGHTS)
+    assert "Worst slice: **carrier=DL**, log loss 0.5200 against 0.4000 overall." in said
+    assert "1 slices have fewer than 100 examples" in said
+    assert "It knows 8.0 days" in said
+    assert "Its newest examples went worse" in said
+    for part in ("Intended use", "Data", "Features", "Quality", "Calibration", "Known limits"):
+        assert f"## {part}" in said or part == "Quality"
+    assert cards.worst(card(HA=(12, 3.0))) is None
+    assert cards.document(made, FLIGHTS)["worst_slice"] == "carrier=DL"
+
+
+def test_lines_are_the_measures_of_their_scores_and_copies_count_once() -> None:
+    scores: list[dict[str, Any]] = [
+        {
+            "id": f"e{i}",
+            "learner": arm,
+            "version": i,
+            "time": i * 10,
+            "label": float(i % 3 == 0),
+            "probability": (i % 7 + 1) / 10,
+        }
+        for arm in ("a", "b")
+        for i in range(40)
+    ]
+    slices = {f"e{i}": "kind=even" if i % 2 == 0 else "kind=odd" for i in range(40)}
+    found = lines([*scores, *scores[:9]], 200, slices)
+    assert [(line.arm, line.window, line.slice) for line in found] == [
+        (arm, start, f"kind={kind}")
+        for arm in ("a", "b")
+        for start in (0, 200)
+        for kind in ("even", "odd")
+    ]
+    mine = [s for s in scores[:20] if int(s["id"][1:]) % 2 == 0]
+    wanted = measure([s["label"] for s in mine], [s["probability"] for s in mine])
+    assert found[0].measures.examples == 10
+    assert found[0].measures.log_loss == pytest.approx(wanted.log_loss)
+    assert found[0].measures.roc_auc == pytest.approx(wanted.roc_auc)
+
+
+def test_old_versions_keep_their_cards_in_the_log_and_over_http(live: Live) -> None:
+    sender = Sender(live.settings, FLIGHTS, registry(live.settings))
+    for version in (250, 750, 500):
+        sender.send("cards", "card", card(version, UA=(200, 0.4)), f"logistic@{version}")
+    sender.flush()
+    assert find(live.settings, FLIGHTS, "logistic", None)["version"] == 750
+    with pytest.raises(
+        NoSuchCard, match="logistic@510 was never published; near it are logistic@500"
+    ):
+        find(live.settings, FLIGHTS, "logistic", 510)
+    with pytest.raises(NoSuchCard, match="did you mean 'logistic'"):
+        find(live.settings, FLIGHTS, "logistics", None)
+    shown = live.get("/models/logistic/card")
+    assert shown.headers["content-type"].startswith("text/markdown")
+    assert shown.text == cards.markdown(card(750, UA=(200, 0.4)), FLIGHTS)
+    found = live.send(
+        "GET", "/models/logistic/card?version=250", None, {"accept": "application/json"}
+    )
+    assert found.json["version"] == 250
+    assert found.json["worst_slice"] == "carrier=UA"
+    assert live.get("/models/logistic/card?version=251").status == 404
+    assert live.get("/models/nothing/card").status == 404
+    assert live.get("/models/logistic/card?version=new").status == 400

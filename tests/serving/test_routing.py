@@ -1,0 +1,162 @@
+"""Servers that follow the same routes choose alike, stick to it, and say with what probability."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from infra import topics
+from infra.registry import registry
+from infra.sending import Sender
+from infra.settings import Settings
+from online_models.policy_specs import ANY, PolicySpec
+from schemas.declare import DAY, HOUR, Domain, Routing
+from serving.models import Model, base_rate
+from serving.route_cache import RouteCache
+from serving.router import FixedRouter, RoutedRouter
+
+START = 1_372_636_800_000 // DAY * DAY
+SHARES = {"logistic": 0.6, "tree": 0.3, "base-rate": 0.1}
+
+
+def model(name: str) -> Model:
+    return Model(name, 1, lambda vectors: np.full(len(vectors), 0.5), "logistic")
+
+
+MODELS = {name: model(name) for name in ("logistic", "tree")}
+
+
+def route(*editions: tuple[int, dict[str, float]], version: int = 0) -> dict[str, Any]:
+    return {
+        "time": START,
+        "policy": "split",
+        "version": version,
+        "posteriors": [],
+        "editions": [
+            {"since": since, "policy": f"split@{version}", "shares": {ANY: shares}}
+            for since, shares in editions
+        ],
+        "withdrawn": [],
+        "stage": -1,
+        "outcome": "",
+        "reason": "",
+    }
+
+
+@dataclasses.dataclass
+class World:
+    """A topic of routes and two servers that follow it."""
+
+    domain: Domain
+    sender: Sender
+    caches: list[RouteCache]
+
+    def publish(self, name: str, record: dict[str, Any]) -> None:
+        self.sender.send("routes", name, record, name)
+        self.sender.flush()
+
+    def routers(self) -> list[RoutedRouter]:
+        return [RoutedRouter(self.domain, lambda each=each: each.route) for each in self.caches]  # type: ignore[misc]
+
+    def until(self, true: Callable[[RouteCache], bool]) -> None:
+        end = time.monotonic() + 10
+        while not all(map(true, self.caches)):
+            assert time.monotonic() < end, "it did not come about"
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def world(settings: Settings, domain: Domain) -> Iterator[World]:
+    domain = dataclasses.replace(domain, routing=Routing(sticky=("flight",), sticky_for=DAY))
+    topics.create_topics(settings, domain)
+    caches = [RouteCache(settings, domain, registry(settings)) for _ in range(2)]
+    made = World(domain, Sender(settings, domain, registry(settings)), caches)
+    for cache in caches:
+        cache.start()
+    yield made
+    for cache in caches:
+        cache.stop()
+
+
+def asked(number: int, at: int = START + DAY) -> dict[str, Any]:
+    return {"id": f"r{number}.{at}", "flight": f"UA{number}", "at": at}
+
+
+def test_without_a_route_the_declared_arm_answers(world: World) -> None:
+    world.until(lambda cache: cache.caught_up.is_set())
+    models = {**MODELS, world.domain.served: base_rate(world.domain)}
+    wanted = FixedRouter(world.domain).choose(asked(1), models)
+    assert [router.choose(asked(1), models) for router in world.routers()] == [wanted] * 2
+    assert (wanted.arm, wanted.propensity) == (world.domain.served, 1.0)
+
+
+def test_two_servers_agree_and_frequencies_are_the_propensities(world: World) -> None:
+    world.publish("route", route((START - DAY, SHARES)))
+    world.until(lambda cache: cache.route is not None)
+    models = {**MODELS, "base-rate": base_rate(world.domain)}
+    one, two = ([r.choose(asked(n), models) for n in range(5_000)] for r in world.routers())
+    assert one == two
+    assert all(choice.propensity == pytest.approx(SHARES[choice.arm]) for choice in one)
+    assert {choice.policy for choice in one} == {"split@0"}
+    counts = Counter(choice.arm for choice in one)
+    expected = [5_000 * SHARES[arm] for arm in sorted(SHARES)]
+    assert chisquare([counts[arm] for arm in sorted(SHARES)], expected).pvalue > 0.001
+
+
+def test_an_arm_without_a_model_leaves_its_share_to_the_others(world: World) -> None:
+    world.publish("route", route((START - DAY, SHARES)))
+    world.until(lambda cache: cache.route is not None)
+    models = {"logistic": MODELS["logistic"], "base-rate": base_rate(world.domain)}
+    router = world.routers()[0]
+    choices = [router.choose(asked(n), models) for n in range(3_000)]
+    said = {choice.arm: choice.propensity for choice in choices}
+    assert said == {"logistic": pytest.approx(0.6 / 0.7), "base-rate": pytest.approx(0.1 / 0.7)}
+    only = router.choose(asked(1), {"base-rate": models["base-rate"]})
+    assert (only.arm, only.propensity) == ("base-rate", 1.0)
+
+
+def test_a_key_keeps_its_arm_through_an_update_and_takes_it_up_afterwards(world: World) -> None:
+    first, second = (START - DAY, {"logistic": 1.0}), (START + DAY, {"tree": 1.0})
+    world.publish("route", route(first))
+    world.until(lambda cache: cache.route is not None)
+    router, later = world.routers()[0], START + DAY + HOUR
+    before = [router.choose(asked(n, START + DAY - HOUR), MODELS).arm for n in range(100)]
+    world.publish("route", route(first, second))
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 2)
+    soon = [router.choose(asked(n, later), MODELS).arm for n in range(100)]
+    then = [router.choose(asked(n, START + 3 * DAY), MODELS).arm for n in range(100)]
+    assert set(before) == {"logistic"}
+    assert soon.count("logistic") > 85, "only keys whose time began since the edition change"
+    assert set(then) == {"tree"}
+
+
+def test_a_policy_holds_before_the_flow_has_taken_it_up(world: World) -> None:
+    world.publish("route", route((START - DAY, SHARES)))
+    world.publish("policy", PolicySpec("fixed", 1, START, {"tree": 1.0}).record())
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 2)
+    choice = world.routers()[1].choose(asked(7, START + 2 * DAY), MODELS)
+    assert (choice.arm, choice.propensity, choice.policy) == ("tree", 1.0, "fixed@1")
+    world.publish("route", route((START, {"tree": 1.0}), version=1))
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 1)
+
+
+def test_what_is_no_route_leaves_the_one_before_in_place(world: World) -> None:
+    world.publish("route", route((START - DAY, SHARES)))
+    world.until(lambda cache: cache.route is not None)
+    held = [cache.route for cache in world.caches]
+    world.sender.send_bytes(world.domain.topic("routes"), "route", b"rubbish")
+    wrong = {**PolicySpec("fixed", 1, START, {"tree": 1.0}).record(), "name": "fixt"}
+    world.publish("policy", wrong)
+    world.publish("route", route((START - DAY, SHARES), (START, SHARES)))
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 2)
+    assert all(cache.route is not before for cache, before in zip(world.caches, held, strict=True))
+    world.sender.send_bytes(world.domain.topic("routes"), "route", None)
+    world.sender.flush()
+    world.until(lambda cache: cache.route is None)
