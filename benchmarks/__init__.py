@@ -1,0 +1,1 @@
+"""What is measured: latency, freshness, throughput, learning, peers; and the demo's report."""

@@ -1,0 +1,79 @@
+"""A whole stack for a measurement alone: started, filled with events, taught, and deleted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import learned
+from benchmarks.delays import FreshnessError, wait
+from benchmarks.traffic import Events
+from infra.feature_store import SHARDS, FeatureStore
+from infra.settings import Settings
+from infra.stack import Stack
+from schemas import domains
+from schemas.declare import Domain
+
+KNOWN_EVENTS = 20_000
+"""Events sent before anything is measured, so that the entities asked for are known."""
+
+_LABELS, _RATE = 500, 250.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A running stack whose endpoint serves a learned model; `at` is its newest event time (ms)."""
+
+    settings: Settings
+    domain: Domain
+    stack: Stack
+    events: Events
+    at: int
+
+
+@contextmanager
+def own_stack(
+    settings: Settings, events_rate: float = 500.0, seed: int = 1, **changes: object
+) -> Iterator[Prepared]:
+    """Broker, Redis, flows and endpoint in a folder of their own that is deleted with them.
+
+    `events` go on where the first ones ended, once entered as a context. `changes` are settings.
+    """
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as home:
+        alone = {"home": Path(home), "kafka": None, "redis": None, "registry": None}
+        more = {"http_port": 0, "kafka_options": {}, **changes}
+        own = settings.model_copy(update={**alone, **more})
+        domain = domains.load(own.domain)
+        with Stack(own) as stack:
+            events = Events(own, domain, events_rate, seed)
+            events.send_at_once(KNOWN_EVENTS)
+            _wait_worked_through(own, domain, events)
+            _teach(own, domain, events.time, seed)
+            yield Prepared(own, domain, stack, events, events.time)
+
+
+def _wait_worked_through(settings: Settings, domain: Domain, events: Events) -> None:
+    """Until every shard holds all events that were sent; raises FreshnessError."""
+    store = FeatureStore(settings, domain)
+    ends = {partition: end for (_, partition), end in events.sender.positions.items()}
+
+    def done() -> bool:
+        places = [store.progress(shard) for shard in range(SHARDS)]
+        return all(
+            place is not None and all(place[p] >= end for p, end in ends.items())
+            for place in places
+        )
+
+    wait(done)
+    if not done():
+        raise FreshnessError("flows/features did not work through the first events in time")
+    store.close()
+
+
+def _teach(settings: Settings, domain: Domain, at: int, seed: int) -> None:
+    """Asks and labels until the served learner has published."""
+    asked = learned.ask(settings, domain, _LABELS, _RATE, seed, at)
+    learned.learn(settings, domain, asked, 2 * _RATE, seed)

@@ -1,0 +1,32 @@
+"""Starts MLServer with its settings files in a folder of its own; no worker processes."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+here = Path(__file__).parent
+folder = Path(tempfile.mkdtemp(prefix="headrace-mlserver-"))
+port = int(os.environ["PORT"])
+(folder / "settings.json").write_text(
+    json.dumps(
+        {
+            "http_port": port,
+            "grpc_port": port + 1,
+            "metrics_port": port + 2,
+            "parallel_workers": 0,
+            "debug": False,
+            "access_logs": False,
+        }
+    )
+)
+(folder / "model-settings.json").write_text(
+    json.dumps({"name": "flights", "implementation": "runtime.Flights"})
+)
+shutil.copy(here / "runtime.py", folder)
+os.environ["WORK"] = str(here.parent)
+os.environ["PYTHONPATH"] = str(folder)
+mlserver = str(Path(sys.executable).parent / "mlserver")
+os.execv(mlserver, [mlserver, "start", str(folder)])

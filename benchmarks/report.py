@@ -1,0 +1,155 @@
+"""Results as tables in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.chaos import Chaos
+from benchmarks.compare import Comparison
+from benchmarks.confidence import Decision
+from benchmarks.freshness import Freshness
+from benchmarks.results import Options, Probe, Result, Run
+
+_COLOURS = {Decision.INSIDE: "green", Decision.OUTSIDE: "red", Decision.UNDECIDED: "yellow"}
+
+
+def told(result: Result) -> RenderableType:
+    """The whole result."""
+    parts: list[RenderableType] = []
+    for run in result.runs:
+        parts += [_latency(result.options, run), _facts(result, run)]
+        if run.stages:
+            parts.append(_stages(run))
+        parts += [Text(f"invalid: {fault}", style="bold red") for fault in run.generator.faults]
+        parts += [Text(f"note: {remark}", style="yellow") for remark in run.generator.remarks]
+    style = "bold green" if result.right and result.valid else "bold red"
+    return Group(*parts, Text(result.headline, style=style))
+
+
+def probe_line(probe: Probe) -> Text:
+    """One line for one probe of a search."""
+    what = "confirming" if probe.confirming else "probe"
+    p99 = "none" if probe.p99 is None else f"{probe.p99:8.2f} ms"
+    text = f"{what:>10} {probe.rate:9,.0f}/s  p99 {p99}  {probe.overruns} over of {probe.requests}"
+    limited = "  (generator at its limit)" if probe.generator_limited else ""
+    return Text(f"{text}  {probe.decision}{limited}", style=_COLOURS[probe.decision])
+
+
+def _latency(options: Options, run: Run) -> Table:
+    confidence = f"{options.confidence * 100:g} %"
+    table = Table(title=f"{run.rate:,.0f} requests/s for {run.seconds:.1f} s, seed {run.seed}")
+    for name in ("", "latency, ms", f"{confidence} interval", "generator late, ms"):
+        table.add_column(name, justify="right")
+    for name, value in run.latency.items():
+        low, high = run.intervals.get(name, (None, None))
+        between = f"{low:.3g} – {high:.3g}" if low is not None else ""
+        late = run.generator.late.get(name)
+        table.add_row(name, f"{value:.3g}", between, "" if late is None else f"{late:.3g}")
+    return table
+
+
+def _facts(result: Result, run: Run) -> Table:
+    options, sent = result.options, result.sent
+    share, verdict, generator = run.over_budget, run.verdict, run.generator
+    allowed = f"{verdict.allowed} allowed" if verdict.allowed >= 0 else "too few for any verdict"
+    table = Table(show_header=False, box=None)
+    table.add_row(
+        "outcomes", ", ".join(f"{count:,} {name}" for name, count in run.outcomes.items())
+    )
+    table.add_row(
+        f"not right inside {options.budget_ms:g} ms",
+        f"{share.value:.3%} ({share.low:.3%} – {share.high:.3%}, Clopper-Pearson)",
+    )
+    table.add_row(
+        f"verdict on p{options.percentile * 100:g}",
+        Text(
+            f"{verdict.decision}: {verdict.overruns:,} overruns in {verdict.requests:,} requests, "
+            f"{allowed}; MLPerf early stopping needs {verdict.needed:,} requests for so many",
+            style=_COLOURS[verdict.decision],
+        ),
+    )
+    table.add_row(
+        "generator",
+        f"{generator.cpu:.0%} of a core, {generator.connections} connections opened, "
+        f"{generator.retried} sent again on another connection",
+    )
+    table.add_row("background", options.background)
+    if sent:
+        flowed = f"{sent.events_per_s:,.0f} events/s, {sent.labels_per_s:,.0f} labels/s"
+        table.add_row("sent meanwhile", flowed)
+    table.add_row("machine", f"{run.machine_busy:.0%} busy")
+    swaps = ", ".join(f"{s.model}@{s.version} at {s.at:.1f} s" for s in run.swaps[:8])
+    more = f" and {len(run.swaps) - 8} more" if len(run.swaps) > 8 else ""
+    table.add_row("model swaps", f"{len(run.swaps)}: {swaps}{more}" if run.swaps else "none")
+    return table
+
+
+def _stages(run: Run) -> Table:
+    table = Table(title="inside the server, by stage")
+    for name in ("stage", "requests", "p50, ms", "p99, ms"):
+        table.add_column(name, justify="right")
+    for name, stage in run.stages.items():
+        table.add_row(name, f"{stage.count:,}", f"{stage.p50:.3g}", f"{stage.p99:.3g}")
+    return table
+
+
+def freshness(result: Freshness) -> RenderableType:
+    """The delays of events and labels."""
+    title = f"{result.domain}: {result.events_per_s:,.0f} events/s, {result.versions} models came"
+    table = Table(title=title)
+    for name in ("", "number", "p50, ms", "p99, ms", "99 % interval of p99", "max, ms"):
+        table.add_column(name, justify="right")
+    rows = {
+        "event sent → servable": result.event_servable,
+        "label sent → serving": result.label_serving,
+        "of these, labels that made a snapshot due": result.due,
+    }
+    for name, each in rows.items():
+        if each is not None:
+            p50, p99, top = (f"{each.percentiles[p]:,.1f}" for p in ("p50", "p99", "max"))
+            between = f"{each.interval[0]:,.1f} – {each.interval[1]:,.1f}"
+            table.add_row(name, f"{each.count:,}", p50, p99, between, top)
+    looks = ", ".join(f"{name} {ms:.1f} ms" for name, ms in result.resolution_ms.items())
+    return Group(table, Text(f"between two looks (p99): {looks}", style="dim"))
+
+
+def chaos(result: Chaos) -> RenderableType:
+    """What became of the requests in each phase, and of their records."""
+    budget = f"{result.options.budget_ms:g} ms"
+    table = Table(title=f"{result.options.rate:,.0f} requests/s")
+    heads = ("requests", f"inside {budget}", "ok", "degraded", "shed", "failed", "p99, ms")
+    table.add_column("", no_wrap=True)
+    for name in (*heads, "accepted inside"):
+        table.add_column(name, justify="right")
+    for each in result.phases:
+        table.add_row(
+            each.name,
+            f"{each.count:,}",
+            f"{each.inside:.2%}",
+            *(f"{number:,}" for number in (each.ok, each.degraded, each.shed, each.failed)),
+            f"{each.p99:.3g}",
+            f"{each.accepted_inside:.2%}",
+        )
+    lost = f"{result.lost} of {result.answered:,} answers have no prediction record in the log"
+    return Group(table, Text(lost, style="bold red" if result.lost else "bold green"))
+
+
+def compared(comparison: Comparison) -> RenderableType:
+    """What changed, then what to know before believing it."""
+    table = Table(title=comparison.method)
+    for name in ("", "first", "second", "ratio", "interval", "beyond noise"):
+        table.add_column(name, justify="right")
+    for change in comparison.changes:
+        table.add_row(
+            change.metric,
+            f"{change.a:.4g}",
+            f"{change.b:.4g}",
+            f"{change.ratio:.3g}",
+            f"{change.low:.3g} – {change.high:.3g}",
+            Text("yes", style="bold") if change.changed else Text("no", style="dim"),
+        )
+    unlike = [Text(f"not the same: {line}", style="yellow") for line in comparison.unlike]
+    notes = [Text(f"note: {line}", style="yellow") for line in comparison.notes]
+    return Group(*unlike, table, *notes)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks import results
+from benchmarks.compare import Change, compare
+from benchmarks.results import Found, Options, Result, Run
+
+Summarised = Callable[..., Run]
+
+
+@pytest.fixture
+def measure(summarised: Summarised) -> Callable[..., Result]:
+    """A result of runs whose latencies are drawn; runs wander by 5 % around each other."""
+
+    def make(seed: int, runs: int = 1, factor: float = 1.0) -> Result:
+        rng = np.random.default_rng(seed)
+        made = []
+        for number in range(runs):
+            mood = rng.lognormal(0, 0.05) if runs > 1 else 1.0
+            took = factor * mood * rng.lognormal(0.5, 0.6, 5_000)
+            made.append(summarised(took, seed=seed + number))
+        return results.make(Options(), made, None)
+
+    return make
+
+
+def of(changes: list[Change], metric: str) -> Change:
+    return next(change for change in changes if change.metric == metric)
+
+
+@pytest.mark.parametrize("runs", [1, 4])
+def test_nothing_changed_is_seldom_called_a_change(
+    measure: Callable[..., Result], runs: int
+) -> None:
+    pairs = [compare(measure(seed, runs), measure(seed + 500, runs)) for seed in range(10)]
+    assert sum(any(change.changed for change in pair.changes) for pair in pairs) <= 1
+
+
+@pytest.mark.parametrize("runs", [1, 4])
+def test_a_third_slower_is_called_a_change(measure: Callable[..., Result], runs: int) -> None:
+    found = compare(measure(1, runs), measure(2, runs, factor=1.33))
+    change = of(found.changes, "p99")
+    assert change.changed
+    assert change.low < 1.33 < change.high or change.ratio == pytest.approx(1.33, rel=0.1)
+
+
+def test_single_runs_come_with_a_warning_and_repeated_ones_without(
+    measure: Callable[..., Result],
+) -> None:
+    single, repeated = compare(measure(1), measure(2)), compare(measure(1, 3), measure(2, 3))
+    assert "bootstrap" in single.method
+    assert any("--repeats" in note for note in single.notes)
+    assert "Welch" in repeated.method
+    assert not repeated.notes
+
+
+def test_what_is_not_the_same_measurement_is_listed(measure: Callable[..., Result]) -> None:
+    a, b = measure(1), measure(2)
+    b = msgspec.structs.replace(
+        b,
+        options=msgspec.structs.replace(b.options, rate=500.0),
+        machine=msgspec.structs.replace(b.machine, cpu="abacus"),
+    )
+    told = compare(a, b).unlike
+    assert any(line.startswith("rate:") for line in told)
+    assert any("abacus" in line for line in told)
+    assert compare(a, a).unlike == []
+
+
+def test_more_over_the_budget_is_called_a_change(measure: Callable[..., Result]) -> None:
+    change = of(compare(measure(1), measure(2, factor=8)).changes, "share over budget")
+    assert change.changed
+    assert change.b > change.a
+
+
+def test_highest_rates_differ_only_where_their_brackets_do(
+    measure: Callable[..., Result],
+) -> None:
+    def searched(inside: float, outside: float) -> Result:
+        found = Found(inside=inside, outside=outside, limited_by_generator=False, probes=[])
+        return msgspec.structs.replace(measure(1), search=found)
+
+    near = compare(searched(1000, 1050), searched(1020, 1070))
+    far = compare(searched(1000, 1050), searched(1060, 1110))
+    assert not of(near.changes, "highest rate").changed
+    assert of(far.changes, "highest rate").changed
+
+
+def test_a_result_without_a_right_answer_cannot_be_compared(
+    measure: Callable[..., Result],
+) -> None:
+    empty = msgspec.structs.replace(measure(1), runs=[])
+    with pytest.raises(ValueError, match="first result has no run"):
+        compare(empty, measure(1))

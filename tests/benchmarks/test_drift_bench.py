@@ -1,0 +1,92 @@
+"""The drift benchmark: what it counts, and that a strong drift is found on one seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import drift as bench
+from benchmarks.drift import Tally
+from benchmarks.drift_streams import EPOCH, Stream, payments_stream, synthetic_stream
+from schemas.declare import DAY, Drift
+
+DETECTED = (bench.HEADRACE, bench.ALWAYS, bench.NEVER)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Stream:
+    """Payments whose amounts and terminals change on day 125."""
+    return payments_stream(1_000, "covariate")
+
+
+def stream(planted: int | None = None) -> Stream:
+    """A hundred days with one record each; the first thirty are not watched."""
+    times = EPOCH + DAY * np.arange(101, dtype=np.int64)
+    nothing = np.zeros(len(times))
+    drift = Drift(warm_up=10 * DAY, reference=20 * DAY)
+    return Stream((), drift, times, nothing[:, None], nothing, times, planted, "label")
+
+
+def test_always_firing_is_false_every_day_and_never_firing_never() -> None:
+    quiet = stream()
+    tallies = {name: Tally("quiet", name) for name in (bench.ALWAYS, bench.NEVER)}
+    for name, tally in tallies.items():
+        tally.take(quiet, bench.DETECTORS[name](quiet, 1), EPOCH + 40 * DAY)
+    always, never = tallies.values()
+    assert (always.days, always.false, always.rate) == (70, 70, 30)
+    assert (never.false, never.rate, never.interval()[0]) == (0, 0, 0)
+    assert never.interval()[1] == pytest.approx(30 / 70 * 3.689, rel=1e-3)  # Poisson, 95 %
+    assert (always.found, never.found) == (1, 0)
+    assert (always.planted, never.planted) == (0, 0)
+
+
+def test_only_alarms_within_the_days_after_the_drift_find_it() -> None:
+    begun = EPOCH + 40 * DAY
+    for day, found in ((39, 0), (40, 1), (60, 1), (85, 0)):
+        tally = Tally("planted", "some")
+        tally.take(stream(begun), [(EPOCH + day * DAY, "label")], begun)
+        assert (tally.found, tally.right, tally.planted) == (found, found, 1), day
+        assert tally.delays == [day - 40] * found
+    tally = Tally("planted", "some")
+    tally.take(stream(begun), [(begun, "concept"), (begun + DAY, "covariate")], begun)
+    assert (tally.found, tally.right) == (1, 0)
+
+
+def test_a_strong_covariate_drift_is_found_named_and_soon(planted: Stream) -> None:
+    assert planted.planted is not None
+    tallies = {name: Tally("planted", name) for name in DETECTED}
+    for name, tally in tallies.items():
+        tally.take(planted, bench.DETECTORS[name](planted, 1), planted.planted)
+    mine, always, never = tallies.values()
+    assert (mine.found, mine.right) == (1, 1)
+    assert mine.delays[0] < 3
+    assert (always.found, never.found) == (1, 0)
+
+
+def test_it_is_not_found_where_it_was_not_planted(planted: Stream) -> None:
+    """Without the drift, alarms of those days do not come of themselves."""
+    assert planted.planted is not None
+    quiet = replace(payments_stream(1_000), planted=None)
+    soon = planted.planted + 3 * DAY
+    alarms = [time for time, _ in bench.headrace(quiet, 1) if planted.planted <= time < soon]
+    assert alarms == []
+
+
+def test_a_concept_drift_is_found_and_named() -> None:
+    changed = synthetic_stream("Agrawal", 1_000, True)
+    assert changed.planted is not None
+    after = [kind for time, kind in bench.headrace(changed, 1) if time >= changed.planted]
+    assert "concept" in after
+    assert "covariate" not in after
+
+
+def test_every_detector_gets_the_first_seed_of_every_case() -> None:
+    wanted = bench.runs(5)
+    quiet = [run for run in wanted if run.case == "payments"]
+    assert len({run.given for run in quiet}) == 5
+    assert all(run.given[0] >= bench.FRESH for run in quiet)
+    for case in {run.case for run in wanted}:
+        first = next(run for run in wanted if run.case == case)
+        assert set(first.detectors) == set(bench.DETECTORS)

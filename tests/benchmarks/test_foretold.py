@@ -1,0 +1,70 @@
+"""What labelling functions are worth: who is told what when, and the pairs of days."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import foretold
+from benchmarks.asked import NEVER, Asked, asked_of
+from online_models.labelling import Foretold
+from schemas.dataset import load as load_dataset
+from schemas.declare import DAY
+from schemas.domains import load
+from tests.benchmarks.test_learning import Notebook
+
+
+class Weighing(Notebook):
+    """Notes the weights, too."""
+
+    def learn(self, vector: object, label: float, weight: float = 1.0) -> None:
+        super().learn(vector, label)  # type: ignore[arg-type]
+        self.notes = [*getattr(self, "notes", []), (vector[0], label, round(weight, 6))]  # type: ignore[index]
+
+
+def asked() -> Asked:
+    return Asked(
+        names=("n",),
+        ids=np.array(["a", "b", "c"]),
+        at=np.array([10, 20, 40]),
+        vectors=np.array([[0.0], [1.0], [2.0]]),
+        label=np.array([1.0, 0.0, np.nan]),
+        labelled=np.array([50, 60, NEVER]),
+    )
+
+
+def test_the_rest_is_learned_when_the_true_label_comes() -> None:
+    learner = Weighing()
+    told = {"a": Foretold("a", 30, "f", 1.0, 0.3), "c": Foretold("c", 55, "f", 1.0, 0.4)}
+    answers = foretold.learned(asked(), learner, told)
+    assert learner.notes == [(0.0, 1.0, 0.3), (0.0, 1.0, 0.7), (2.0, 1.0, 0.4), (1.0, 0.0, 1.0)]
+    assert answers.asked.tolist() == [0.0, 0.0, 0.01]
+    assert (answers.foretold, answers.right) == (2, 1.0)
+
+
+def test_departures_foretell_between_question_and_label() -> None:
+    flights = load("flights")
+    held = asked_of(flights, load_dataset("flights").replay(days=1, start="2013-02-06"))
+    functions = foretold.TRIED["45 min late, weight 0.3"]
+    found = foretold.foretold_by(functions, flights, 1, "2013-02-06", held)
+    assert len(found) > 20
+    for id_, at, labelled in zip(held.ids, held.at, held.labelled, strict=True):
+        if id_ in found:
+            assert at < found[id_].time
+            assert labelled == NEVER or found[id_].time < labelled
+    assert not foretold.foretold_by((), flights, 1, "2013-02-06", held)
+    early = replace(held, labelled=held.at + 1)
+    assert not foretold.foretold_by(functions, flights, 1, "2013-02-06", early)
+
+
+def test_days_are_the_blocks_of_the_error() -> None:
+    days = np.repeat(np.arange(4), 5) * DAY
+    label = np.zeros(20)
+    held = Asked(("n",), np.arange(20).astype(str), days, np.zeros((20, 1)), label, days + 1)
+    plain = np.full(20, 1 - np.exp(-0.5))
+    other = 1 - np.exp(-np.repeat([0.4, 0.6, 0.2, 0.4], 5))
+    mean, error = foretold.gain(held, plain, other, np.full(20, True))
+    assert mean == pytest.approx(-0.1)
+    assert error == pytest.approx(np.sqrt((0.0 + 0.04 + 0.04 + 0.0) * 25) / 20)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import bodies, latency, pictures, results
+from benchmarks.commands import app
+from benchmarks.confidence import Decision
+from benchmarks.results import Options, Result, ResultError, Run
+from benchmarks.search import search
+
+Summarised = Callable[..., Run]
+
+BODIES = [b'{"id":"{id}","x":%d}' % i for i in range(100)]
+
+
+def options(url: str, **more: Any) -> Options:
+    given: dict[str, Any] = {"url": url, "rate": 400, "seconds": 2, "warmup_s": 0.3}
+    return Options(**{**given, **more})
+
+
+@pytest.fixture
+def result(serve: Callable[..., str]) -> Result:
+    return latency.run(options(serve("swapping", 300)), BODIES)
+
+
+def test_a_fast_server_is_inside_and_all_is_told(result: Result, tmp_path: Path) -> None:
+    run = result.runs[0]
+    assert run.verdict.decision == Decision.INSIDE
+    assert run.verdict.requests == 800
+    assert run.verdict.needed == 459
+    assert result.right
+    assert run.outcomes == {"ok": 800}
+    assert run.latency["p50"] <= run.latency["p99"] <= run.latency["max"]
+    assert run.intervals["p50"][0] <= run.latency["p50"] * 1.01
+    assert 350 < run.offered < 450
+    assert len(run.swaps) >= 5
+    assert run.stages["redis"].count == 100
+    assert run.stages["redis"].p50 == pytest.approx(1.0)
+    assert result.models == [{"name": "m", "version": 1}]
+    assert sum(moment.count for moment in run.timeline) == 800
+    assert result.machine.cores >= 1
+    pictures.draw(result, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_a_result_is_read_back_as_it_was(summarised: Summarised, tmp_path: Path) -> None:
+    result = results.make(Options(), [summarised(np.full(1000, 3.0))], [{"name": "m"}])
+    results.save(result, tmp_path / "a.json")
+    assert results.load(tmp_path / "a.json") == result
+    (tmp_path / "b.json").write_text('{"kind": 3}')
+    with pytest.raises(ResultError, match=r"b\.json is no result"):
+        results.load(tmp_path / "b.json")
+
+
+def test_failures_are_overruns(serve: Callable[..., str]) -> None:
+    run = latency.run(options(serve("faulty"), seconds=1), BODIES).runs[0]
+    assert run.verdict.decision == Decision.OUTSIDE
+    assert run.over_budget.value >= 0.4
+    assert run.latency["p99"] < 50
+
+
+def test_wrong_answers_fail_the_benchmark(serve: Callable[..., str]) -> None:
+    found = latency.run(options(serve("wrong"), seconds=1), BODIES)
+    assert not found.right
+    assert "FAILED: wrong answers" in found.headline
+
+
+def test_a_starved_generator_is_named_and_the_run_invalid(serve: Callable[..., str]) -> None:
+    url = serve("constant")
+    with starving():
+        found = latency.run(options(url), BODIES)
+    assert not found.valid
+    assert any("late" in fault for fault in found.runs[0].generator.faults)
+    assert "the load generator was the bottleneck" in found.headline
+
+
+@contextmanager
+def starving() -> Iterator[None]:
+    """Stops this process's generator for 100 of every 200 ms."""
+    over = threading.Event()
+
+    def starve() -> None:
+        while not over.wait(0.1):
+            for child in psutil.Process().children():
+                with suppress(psutil.NoSuchProcess):
+                    if "benchmarks.generator" in child.cmdline():
+                        child.suspend()
+                        over.wait(0.1)
+                        child.resume()
+
+    thread = threading.Thread(target=starve)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_lateness_of_the_generator_alone_makes_a_run_invalid(summarised: Summarised) -> None:
+    """A record in which the server takes 1 ms and the generator wakes 60 ms late now and then."""
+    late = np.where(np.arange(1000) % 20 == 0, 60, 0)
+    run = summarised(np.full(1000, 1.0) + late, late)
+    assert not run.valid
+    assert run.verdict.decision == Decision.OUTSIDE
+    assert run.generator.overruns == 0
+    assert summarised(np.full(1000, 1.0), np.zeros(1000)).valid
+
+
+def test_bursts_keep_a_run_from_holding(summarised: Summarised) -> None:
+    """2,000 requests, 8 over the budget, all in one moment: inside if they were independent."""
+    took = np.where((np.arange(2000) >= 500) & (np.arange(2000) < 508), 80.0, 5.0)
+    took[500:540] = np.maximum(took[500:540], 49.0)
+    run = summarised(took, np.zeros(2000))
+    run = msgspec.structs.replace(
+        run, verdict=msgspec.structs.replace(run.verdict, decision=Decision.INSIDE)
+    )
+    assert run.reaches(Options()) > 50
+    assert not run.holds(Options())
+    assert "bursts allowed for" in results.headline(Options(), [run], None)
+
+
+def test_the_search_finds_a_rate_near_the_capacity_of_a_server(serve: Callable[..., str]) -> None:
+    """One request at a time, 2 ms each: 500/s and no more; less what the test's machine takes."""
+    asked = options(
+        serve("single", 2), rate=250, seconds=2, resolution=0.5, probe_s=(1,), drain_s=3
+    )
+    found = search(asked, BODIES).search
+    assert found is not None
+    assert 100 <= found.inside < 500
+    assert found.outside is not None
+    assert found.inside < found.outside <= 500 * 1.5
+    assert found.probes[-1].confirming
+    assert found.probes[-1].rate == found.inside
+
+
+def test_a_search_that_finds_nothing_says_so(
+    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.search.HALVINGS", 1)
+    asked = options(serve("constant", 80), rate=4000, seconds=1, probe_s=(0.1,), warmup_s=0.0)
+    result = search(asked, BODIES)
+    assert result.search is not None
+    assert result.search.inside == 0
+    assert result.runs == []
+    assert "none" in result.headline
+
+
+def test_requests_of_a_domain_are_those_of_its_data() -> None:
+    made = bodies.of_domain("flights", count=50)
+    decoded = [msgspec.json.decode(body) for body in made]
+    assert all(each["id"] == "{id}" for each in decoded)
+    assert {"carrier", "flight", "origin", "dest", "distance", "scheduled", "at"} <= set(decoded[0])
+    assert "at" not in msgspec.json.decode(bodies.of_domain("flights", count=1, at="now")[0])
+    assert msgspec.json.decode(bodies.of_domain("flights", count=1, at="5")[0])["at"] == 5
+
+
+def test_requests_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "bodies.jsonl"
+    file.write_text('{"id": "a", "x": 1}\n\n{"inputs": [1], "name": "{id}"}\n')
+    assert bodies.of_file(file) == [b'{"id":"{id}","x":1}', b'{"inputs": [1], "name": "{id}"}']
+    file.write_text("[1]\n")
+    with pytest.raises(ValueError, match="line 1 is no JSON object"):
+        bodies.of_file(file)
+
+
+def test_the_commands(serve: Callable[..., str], tmp_path: Path) -> None:
+    file = tmp_path / "bodies.jsonl"
+    file.write_bytes(BODIES[0].replace(b"{id}", b"x"))
+    given = ["latency", "--url", serve("constant"), "--rate", "600", "--seconds", "1"]
+    given += ["--warmup", "0.2", "--body-file", str(file)]
+    for name in ("a", "b"):
+        ran = CliRunner().invoke(app, [*given, "--out", str(tmp_path / name)])
+        assert ran.exit_code in (0, 2), ran.output
+        assert "verdict on p99" in ran.output
+        assert (tmp_path / name / "latency.png").exists()
+    pair = [str(tmp_path / name / "latency.json") for name in ("a", "b")]
+    ran = CliRunner().invoke(app, ["compare", *pair])
+    assert ran.exit_code == 0
+    assert "beyond noise" in ran.output

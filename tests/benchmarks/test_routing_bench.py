@@ -1,0 +1,104 @@
+"""The routing benchmark on planted gaps: regret that must be there, intervals that must hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import hidden
+from benchmarks.asked import Asked
+from benchmarks.drift_streams import EPOCH
+from benchmarks.routing_logs import SPLIT, Case, cover, pool, truth
+from benchmarks.routing_runs import Run, choices, regret
+from benchmarks.routing_worlds import MONEY, NAMES, SINCE, Arms, domain_of, rewards
+from schemas.declare import DAY
+
+COUNT, DAYS = 2_400, 60
+GOOD, WASTEFUL = NAMES.index("focal"), NAMES.index("tree")
+
+
+@pytest.fixture(scope="module")
+def world() -> Arms:
+    """Half are frauds of 100: one arm stops just these, one all the others, the rest nothing."""
+    rng = np.random.default_rng(5)
+    domain = domain_of()
+    at = np.sort(rng.integers(0, DAYS * DAY, COUNT)) + EPOCH + SINCE * DAY
+    label = (rng.random(COUNT) < 0.5).astype(np.float64)
+    vectors = np.zeros((COUNT, len(domain.vector_names)))
+    vectors[:, domain.vector_names.index("amount")] = 100.0
+    ids = np.char.add("p", np.arange(COUNT).astype(str))
+    asked = Asked(domain.vector_names, ids, at, vectors, label, at + 3 * DAY)
+    answers = np.zeros((COUNT, len(NAMES)))
+    answers[:, GOOD], answers[:, WASTEFUL] = label, 1.0 - label
+    requests = [
+        {"id": i, "customer": f"c{n % 97}", "kind": "food", "country": "BE"}
+        for n, i in enumerate(ids.tolist())
+    ]
+    return Arms(asked, requests, answers, answers, rewards(domain, asked, answers))
+
+
+def test_the_best_arm_has_no_regret_and_the_worst_all_of_it(world: Arms) -> None:
+    best = regret(world, choices(world, Run("fixed", arms={NAMES[GOOD]: 1.0})))
+    worst = regret(world, choices(world, Run("fixed", arms={NAMES[WASTEFUL]: 1.0})))
+    frauds = world.asked.label.sum()
+    assert (best.best, best.period, best.earned) == (0.0, 0.0, 100.0 * frauds)
+    assert worst.best == pytest.approx(100.0 * frauds + MONEY.cost * (COUNT - frauds))
+    assert worst.curve[-1] == worst.best
+
+
+def test_policies_that_learn_regret_less_than_uniform(world: Arms) -> None:
+    split = regret(world, choices(world, Run("split"))).best
+    for run in (Run("thompson"), Run("thompson", "shadow"), Run("epsilon-greedy")):
+        assert regret(world, choices(world, run)).best < 0.5 * split, run.name
+
+
+def test_the_best_of_every_period_earns_more_where_the_best_arm_changes(world: Arms) -> None:
+    turned = world.reward.copy()
+    late = world.day >= SINCE + DAYS // 2
+    turned[late, GOOD], turned[late, WASTEFUL] = world.reward[late, WASTEFUL], turned[late, GOOD]
+    found = regret(replace(world, reward=turned), np.full(COUNT, GOOD))
+    assert found.period > 0.9 * float(world.reward[late, GOOD].sum()) > found.best
+
+
+@pytest.mark.parametrize("let_through", [1.0, 0.2])
+def test_intervals_hold_the_truth_as_often_as_they_say(world: Arms, let_through: float) -> None:
+    held = pool(world, MONEY.threshold)
+    target = {NAMES[GOOD]: 0.7, "base-rate": 0.3}
+    assert truth(held, target) == pytest.approx(0.7 * float(world.reward[:, GOOD].mean()))
+    for row in cover(held, Case("A/B", 1_500, SPLIT, target, let_through), 100):
+        assert row.judged >= 95
+        assert row.covered / row.judged >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100), row
+        assert row.mean == pytest.approx(row.truth, rel=0.05)
+
+
+def test_a_log_that_never_tried_the_arm_is_refused(world: Arms) -> None:
+    case = Case("fixed", 500, {"tree": 1.0}, {NAMES[GOOD]: 1.0})
+    for row in cover(pool(world, MONEY.threshold), case, 3):
+        assert (row.judged, row.covered) == (0, 0)
+        assert "never tried (focal)" in row.refusal
+
+
+def test_a_stopped_payment_teaches_nothing_but_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is stopped: without a share let through the learner stays as it was."""
+
+    class Learner:
+        learned = 0.0
+
+        def predict(self, vector: list[float]) -> float:
+            return 1.0
+
+        def learn(self, vector: list[float], label: float, weight: float) -> None:
+            Learner.learned += weight
+
+    monkeypatch.setattr(hidden, "make", lambda *given: Learner())
+    monkeypatch.setattr(hidden, "SINCE", 0)
+    found = {}
+    for share in (None, 0.0, 0.2):
+        Learner.learned = 0.0
+        hidden.live(1, share, 45, ())
+        found[share] = Learner.learned
+    assert found[0.0] == 0.0
+    assert found[None] > 1_000
+    assert found[0.2] == pytest.approx(found[None], rel=0.1)
