@@ -1,0 +1,231 @@
+"""The command line teaches, and tells a slip: the thing, the found, the expected, and a hint."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import headrace
+from infra import processes, topics
+from infra.settings import Settings
+from schemas import domains
+from tests.test_compose import parse
+
+Run = Callable[..., tuple[int, str, str]]
+ROOT: Any = typer.main.get_command(headrace.app)
+
+
+def _commands(group: Any = ROOT, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, *names, name)
+        yield (*names, name), command
+
+
+COMMANDS = dict(_commands())
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs a command line as `headrace` does; gives its exit code, output and errors."""
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HEADRACE_WAIT_S", "1")
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def call(*words: str, **settings: str) -> tuple[int, str, str]:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"HEADRACE_{name.upper()}", value)
+        monkeypatch.setattr("sys.argv", ["headrace", *words])
+        with pytest.raises(SystemExit) as ended:
+            headrace.main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return call
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_of_every_command_teaches(words: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(headrace.app, [*words, "--help"])
+    assert shown.exit_code == 0
+    command = COMMANDS[words]
+    assert len(command.help) > 10
+    for parameter in command.params:
+        assert getattr(parameter, "help", "") or parameter.name == "help", parameter.name
+
+
+def _examples() -> list[str]:
+    text = "\n".join([headrace.HELP, *(command.help for command in COMMANDS.values())])
+    joined = re.sub(r"\[/?\w*\]", "", text).replace("\\\n", " ")
+    lines = re.findall(r"^ *(?:tail .*\| )?(headrace .*?)(?: {3,}.*)?$", joined, re.MULTILINE)
+    return sorted({line.strip() for line in lines})
+
+
+@pytest.mark.parametrize("line", _examples())
+def test_examples_of_the_helps_are_commands(line: str) -> None:
+    parse(shlex.split(line)[1:])
+
+
+def test_the_helps_have_examples_to_check() -> None:
+    assert len(_examples()) > 15
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--domain", "fligths", "topics"], ["'fligths'", "flights, payments", "did you mean"]),
+        (["flow", "featurs"], ["'featurs'", "learning", "did you mean 'features'"]),
+        (["features", "show", "orign", "JFK"], ["'orign'", "carrier", "did you mean 'origin'"]),
+        (["features", "show", "origin", "JFK", "--at", "noon"], ["'noon'", "ISO 8601"]),
+        (["features", "show", "origin", "JFK", "--at", "2013-01-02"], ["'2013-01-02'", "offset"]),
+        (["produce"], ["--dataset", "standard input"]),
+        (["produce", "nowhere.jsonl"], ["nowhere.jsonl", "No such file"]),
+        (["produce", "x", "--dataset"], ["one of them"]),
+        (["produce", "--dataset", "--days", "-1"], ["days", "-1"]),
+        (["produce", "--dataset", "--start", "2031-01-01"], ["2031-01-01", "2013-01-01"]),
+        (["produce", "--dataset", "--start", "July"], ["July"]),
+        (["produce", "-", "--stream", "lables"], ["'lables'", "labels"]),
+        (["predict"], ["name=value", "--json"]),
+        (["predict", "carrier"], ["'carrier'", "name=value"]),
+        (["predict", "carier=UA"], ["'carier'", "did you mean 'carrier'"]),
+        (["predict", "--json", "{"], ["request"]),
+        (["predict", "--json", "[1]"], ["request"]),
+        (["demo", "--days", "0"], ["days", "0"]),
+        (["demo", "--domain", "payment"], ["'payment'", "did you mean 'payments'"]),
+        (["status"], []),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else None,
+)
+def test_slip_is_told_in_a_line(run: Run, words: list[str], told: list[str]) -> None:
+    code, out, err = run(*words)
+    assert code == 1
+    for part in told:
+        assert part in err
+    assert "Traceback" not in out + err
+    assert len(err.splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["produce", "--datset"], "--dataset"),
+        (["produec"], "produce"),
+        (["flow", "features", "--workers", "0"], "workers"),
+        (["flow", "features", "--process", "0"], "--addresses"),
+        (["features", "shwo"], "show"),
+        (["predict", "--jsn", "{}"], "--json"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else None,
+)
+def test_misspelt_words_are_code_2_and_get_the_nearest(
+    run: Run, words: list[str], told: str
+) -> None:
+    code, _, err = run(*words)
+    assert code == 2
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["topics"],
+        ["models"],
+        ["dead-letters"],
+        ["produce", "--dataset", "--days", "1"],
+        ["flow", "features"],
+    ],
+    ids=" ".join,
+)
+def test_without_any_stack_it_is_told_what_to_do(run: Run, words: list[str]) -> None:
+    code, out, err = run(*words)
+    assert code == 1
+    assert re.search("HEADRACE_(KAFKA|REDIS) is not set", err)
+    assert "headrace up" in err
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("words", [["topics"], ["models"], ["flow", "learning"]], ids=" ".join)
+def test_broker_that_does_not_run_is_named(run: Run, words: list[str], redis_url: str) -> None:
+    address = f"127.0.0.1:{processes.free_port()}"
+    code, out, err = run(*words, kafka=address, redis=redis_url)
+    assert code == 1
+    assert address in err
+    assert "is it running" in err
+    assert "Traceback" not in out + err
+
+
+def test_redis_that_does_not_run_is_named(run: Run, broker: str) -> None:
+    port = processes.free_port()
+    code, out, err = run(
+        "features", "show", "origin", "JFK", kafka=broker, redis=f"redis://127.0.0.1:{port}/0"
+    )
+    assert code == 1
+    assert str(port) in err
+    assert "Traceback" not in out + err
+
+
+def test_endpoint_that_does_not_run_is_named(run: Run) -> None:
+    port = str(processes.free_port())
+    words = ("carrier=UA", "flight=UA1", "origin=EWR", "dest=IAH", "distance=1", "scheduled=1e12")
+    code, _, err = run("predict", *words[:-1], "scheduled=1372670100000", http_port=port)
+    assert code == 1
+    assert f"no endpoint at http://127.0.0.1:{port}" in err
+    assert "headrace serve" in err
+
+
+def test_unknown_key_says_how_keys_look(run: Run, broker: str, redis_url: str) -> None:
+    code, _, err = run("features", "show", "route", "JFK", kafka=broker, redis=redis_url)
+    assert code == 1
+    assert "'JFK'" in err
+    assert "origin|dest" in err
+
+
+def test_wrong_settings_are_named(run: Run) -> None:
+    assert "HEADRACE_HTTP_PORT" in run("status", http_port="eighty")[2]
+    code, _, err = run("status", http_prot="80")
+    assert code == 1
+    assert "HEADRACE_HTTP_PROT" in err
+    assert "HEADRACE_HTTP_PORT" in err
+
+
+def test_status_of_nothing_is_code_1(run: Run) -> None:
+    code, out, _ = run("status")
+    assert code == 1
+    assert "not configured" in out
+
+
+def test_down_of_nothing_is_no_error(run: Run) -> None:
+    code, out, _ = run("down")
+    assert (code, "nothing ran" in out) == (0, True)
+
+
+def test_bad_rows_from_a_file_are_told_and_the_rest_is_sent(
+    run: Run, broker: str, redis_url: str, tmp_path: Path
+) -> None:
+    topics.create_topics(Settings(kafka=broker, redis=redis_url), domains.load("flights"))
+    weather = {"event": "weather", "time": "2013-07-01T12:00:00Z", "origin": "JFK"}
+    rows = [weather, {**weather, "time": "noon"}, {**weather, "orign": "x"}, {"event": "wether"}]
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)) + "\nno json\n")
+    code, out, err = run("produce", str(file), kafka=broker, redis=redis_url)
+    assert code == 1
+    for part in (":2: field 'time': 'noon'", ":3: ", "'origin'", "'weather'", ":5: no JSON"):
+        assert part in err
+    assert re.search(r"weather\W+1\b", out)
+    assert re.search(r"bad rows\W+4\b", out)
+
+
+def test_topics_are_created_and_told(run: Run, broker: str, redis_url: str) -> None:
+    code, out, _ = run("topics", "--create", kafka=broker, redis=redis_url)
+    assert code == 0
+    for stream in topics.STREAMS:
+        assert f"flights.{stream}" in out
+    assert "missing" not in out
