@@ -101,7 +101,7 @@ def demo(
 
     Ends by itself and leaves no process behind; Ctrl-C stops it cleanly at any moment.
     """
-    from benchmarks import demo as demonstration
+    from benchmarks.demo import run as demonstration
 
     plan = demonstration.Plan(
         domain or ctx.obj.domain, days, start, step, report, seed, tuple(plant or ()), truth, kafka

@@ -13,7 +13,7 @@ from benchmarks.proof_commands import settings_of
 from infra.settings import Settings
 
 if TYPE_CHECKING:
-    from benchmarks.results import Options, Result
+    from benchmarks.latency.results import Options, Result
 
 app = typer.Typer(name="bench", help="Measure it.", no_args_is_help=True)
 app.command()(proof_commands.parity)
@@ -66,7 +66,7 @@ def latency(
     Without --url, where no endpoint runs, or where events and labels are to flow in meanwhile, a
     stack is started for the measurement alone.
     """
-    from benchmarks.results import Options
+    from benchmarks.latency.results import Options
 
     options = Options(
         url=url or "", rate=rate, seconds=seconds, warmup_s=warmup, repeats=repeats,
@@ -84,8 +84,9 @@ def measured(
     console: Console, settings: Settings, options: Options, own: bool, search: bool
 ) -> Result:
     """The result of a run or a search, on the URL, on what runs here, or on a stack of its own."""
-    from benchmarks import background, places, report
-    from benchmarks.load import LoadError
+    from benchmarks import report
+    from benchmarks.latency import background, places
+    from benchmarks.load.offer import LoadError
     from benchmarks.traffic import TrafficError
 
     told = (lambda probe: console.print(report.probe_line(probe))) if search else None
@@ -99,7 +100,8 @@ def measured(
 
 def finish(console: Console, result: Result, out: Path) -> None:
     """Show and keep a result; exits with 1 where an answer was wrong, 2 where it is invalid."""
-    from benchmarks import pictures, report, results
+    from benchmarks import report
+    from benchmarks.latency import pictures, results
 
     results.save(result, out / "latency.json")
     console.print(report.told(result))
@@ -130,8 +132,8 @@ def freshness(
 
     Through a whole stack, started for this alone.
     """
-    from benchmarks import freshness as measurement
     from benchmarks import report
+    from benchmarks.freshness import run as measurement
     from benchmarks.own_stack import own_stack
 
     options = measurement.Options(
@@ -170,8 +172,8 @@ def chaos(
 
     With a whole stack, started for this alone. Exits with 1 where a prediction record was lost.
     """
-    from benchmarks import chaos as measurement
     from benchmarks import report
+    from benchmarks.faults import run as measurement
     from benchmarks.own_stack import own_stack
 
     options = measurement.Options(
@@ -207,8 +209,9 @@ def peers(
 
     Peers do not log their predictions; the endpoint does. All give the same probabilities.
     """
-    from benchmarks import peer_report, peer_runs
     from benchmarks.own_stack import own_stack
+    from benchmarks.peers import report as peer_report
+    from benchmarks.peers import run as peer_runs
 
     known = peer_runs.Options().peers
     for name in only or ():
@@ -255,7 +258,7 @@ def drift(
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the streams.")] = 2,
 ) -> None:
     """False alarms against the budget, and how soon planted drift is found; minutes of work."""
-    from benchmarks import drift as measured
+    from benchmarks.drift import run as measured
 
     measured.main(seeds, out, workers)
 
@@ -270,7 +273,7 @@ def routing(
     ),
 ) -> None:
     """Regret of every policy, intervals of judged policies, hidden outcomes; minutes of work."""
-    from benchmarks import routing as measured
+    from benchmarks.routing import run as measured
 
     measured.main(seeds, logs, quick, out)
 

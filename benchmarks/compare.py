@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks import freshness as fresh
-from benchmarks import results
-from benchmarks.confidence import PERCENTILES
-from benchmarks.freshness import Freshness
+from benchmarks.freshness import run as fresh
+from benchmarks.freshness.run import Freshness
+from benchmarks.latency import results
+from benchmarks.latency.confidence import PERCENTILES
+from benchmarks.latency.results import Options, Result, Run
 from benchmarks.machine import Machine
-from benchmarks.results import Options, Result, Run
 
 ENOUGH_RUNS = 3
 _METRICS = tuple(f"p{p:g}" for p in PERCENTILES)

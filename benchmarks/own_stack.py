@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import learned
-from benchmarks.delays import FreshnessError, wait
+from benchmarks.freshness import learned
+from benchmarks.freshness.delays import FreshnessError, wait
 from benchmarks.traffic import Events
 from infra.feature_store import SHARDS, FeatureStore
 from infra.settings import Settings

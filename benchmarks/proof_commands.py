@@ -43,9 +43,9 @@ def parity(
     Of a log that is given, what was asked must be of the data set or on the topic of requests.
     Exits with 1, naming the first feature that differs, unless every value is the same.
     """
-    from benchmarks import parity as measurement
-    from benchmarks import parity_run
-    from benchmarks.replay import ReplayError
+    from benchmarks.demo.replay import ReplayError
+    from benchmarks.proofs import parity as measurement
+    from benchmarks.proofs import parity_run
     from infra.kafka import LogError
     from schemas.dataset import NoSuchData
 
@@ -84,8 +84,8 @@ def streams(
       headrace bench streams --year          flights through features, join and learning
       headrace bench streams --year --days 20 --learner logistic --learner tree
     """
-    from benchmarks import streams as measurement
-    from benchmarks import year as replay
+    from benchmarks.streams import run as measurement
+    from benchmarks.streams import year as replay
 
     if year:
         typer.echo(replay.run(settings_of(ctx), days, learner or ()).told())

@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.chaos import Chaos
 from benchmarks.compare import Comparison
-from benchmarks.confidence import Decision
-from benchmarks.freshness import Freshness
-from benchmarks.results import Options, Probe, Result, Run
+from benchmarks.faults.run import Chaos
+from benchmarks.freshness.run import Freshness
+from benchmarks.latency.confidence import Decision
+from benchmarks.latency.results import Options, Probe, Result, Run
 
 _COLOURS = {Decision.INSIDE: "green", Decision.OUTSIDE: "red", Decision.UNDECIDED: "yellow"}
 

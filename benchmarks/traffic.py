@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-from benchmarks import arrivals
+from benchmarks.load import arrivals
 from infra import kafka
 from infra.decoding import Decoder, raw
 from infra.producing import send

@@ -16,7 +16,7 @@ from flows.tile_sink import TileSink
 from infra import metrics
 from infra.decoding import Good
 from infra.feature_store import SHARDS, FeatureStore
-from online_models.layout import layouts_of
+from online_models.features.layout import layouts_of
 
 
 class DecodedBatch(NamedTuple):

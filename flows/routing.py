@@ -18,9 +18,9 @@ from flows.sinks import LogSink, Outgoing, dead_letters
 from flows.tail import Position
 from infra import metrics
 from infra.dead_letters import Raw, dead_letter
-from online_models.policies import PolicyError
-from online_models.policy_specs import ANY, spec_of
-from online_models.routing import Routing
+from online_models.routes.earning import Routing
+from online_models.routes.policies import PolicyError
+from online_models.routes.specs import ANY, spec_of
 from schemas.avro import CORE
 from schemas.declare import Domain
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from infra import inspection
 from infra.settings import Settings
-from online_models.sampling import whole
+from online_models.samples.sampling import whole
 from schemas.declare import Domain
 
 Record = Mapping[str, Any]

@@ -18,7 +18,7 @@ from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
 from online_models.joining import Example
-from online_models.sampling import Sampling, State
+from online_models.samples.sampling import Sampling, State
 
 
 class Share(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from infra.decoding import Good
 from infra.feature_store import SHARDS, shard_of
-from online_models.layout import EntityLayout
+from online_models.features.layout import EntityLayout
 from schemas.declare import Entity
 
 KNOWN_KEYS = 1_000_000

@@ -11,8 +11,8 @@ from flows.shards import Group, ShardUpdate
 from flows.tail import LogReplaced
 from infra import metrics
 from infra.feature_store import SHARDS, EntityKey
-from online_models.layout import EntityLayout
-from online_models.tiles import TileTable
+from online_models.features.layout import EntityLayout
+from online_models.features.tiles import TileTable
 
 EVICT_EVERY = 500
 """Writes of a shard between two looks for entities that lie outside of every window."""

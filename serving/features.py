@@ -10,10 +10,10 @@ import numpy as np
 
 from infra.feature_store import FeatureStore
 from infra.settings import Settings
-from online_models.blobs import read_blob
-from online_models.finalise import features_at
-from online_models.layout import EntityLayout
-from online_models.rings import SLOTS, TILES
+from online_models.features.blobs import read_blob
+from online_models.features.finalise import features_at
+from online_models.features.layout import EntityLayout
+from online_models.features.rings import SLOTS, TILES
 from schemas import domains
 from schemas.declare import Domain, Entity, Feature, Kind
 

@@ -9,12 +9,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from online_models.offpolicy import Estimate, Floats, Log, Unsupported, doubly_robust, mean, snips
-from online_models.policies import PolicyError
-from online_models.policy_specs import ANY, PolicySpec, shares
-from online_models.rewards import reward_of
-from online_models.routes import Edition
-from online_models.routing import Routing
+from online_models.routes.earning import Routing
+from online_models.routes.offpolicy import (
+    Estimate,
+    Floats,
+    Log,
+    Unsupported,
+    doubly_robust,
+    mean,
+    snips,
+)
+from online_models.routes.policies import PolicyError
+from online_models.routes.rewards import reward_of
+from online_models.routes.route import Edition
+from online_models.routes.specs import ANY, PolicySpec, shares
 from schemas.declare import Domain, Stopping
 
 Record = Mapping[str, Any]

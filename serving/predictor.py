@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra import metrics
-from online_models.decisions import Decider, Decision
-from online_models.vector import Vectorizer, Vectors
+from online_models.features.vector import Vectorizer, Vectors
+from online_models.routes.decisions import Decider, Decision
 from schemas.declare import Domain
 from serving.answers import Answer
 from serving.batching import Asked

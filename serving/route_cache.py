@@ -10,8 +10,8 @@ from confluent_kafka import Message
 
 from infra.registry import Registry
 from infra.settings import Settings
-from online_models.policies import PolicyError
-from online_models.routes import Route, route_of
+from online_models.routes.policies import PolicyError
+from online_models.routes.route import Route, route_of
 from schemas.avro import Unreadable
 from schemas.declare import Domain
 from serving.follower import Follower

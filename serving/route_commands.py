@@ -34,8 +34,8 @@ By = Annotated[str, typer.Option(help="The slice of a contextual policy.")]
 @app.command()
 def show(ctx: typer.Context) -> None:
     """The policy, what the arms have earned, and their shares."""
-    from online_models.policy_specs import ANY
-    from online_models.routes import posteriors_of, route_of
+    from online_models.routes.route import posteriors_of, route_of
+    from online_models.routes.specs import ANY
     from schemas import domains
     from serving import route_desk
 
@@ -106,7 +106,7 @@ def evaluate(
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals.")] = 0.95,
 ) -> None:
     """Exit code 1 where the log cannot support an estimate."""
-    from online_models.policy_specs import PolicySpec, checked
+    from online_models.routes.specs import PolicySpec, checked
     from schemas import domains
     from serving import route_desk
 

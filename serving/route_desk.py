@@ -10,8 +10,8 @@ from infra.decoding import Decoder, raw
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
-from online_models.policies import PolicyError
-from online_models.policy_specs import PolicySpec, checked, declared, spec_of
+from online_models.routes.policies import PolicyError
+from online_models.routes.specs import PolicySpec, checked, declared, spec_of
 from schemas.avro import CORE
 from schemas.declare import Domain
 from serving.judging import Judged, Logged

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from online_models.routes import Route
+from online_models.routes.route import Route
 from schemas.declare import Domain
 from serving.models import BASE_RATE, Model
 

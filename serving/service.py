@@ -14,7 +14,7 @@ from infra import kafka, metrics
 from infra.feature_store import FeatureReader
 from infra.registry import RegistryError, registry
 from infra.settings import Settings
-from online_models.vector import Vectorizer
+from online_models.features.vector import Vectorizer
 from schemas.declare import Domain
 from serving.answers import Answer
 from serving.batching import Asked, Batcher, Overloaded

@@ -11,7 +11,7 @@ import redis
 
 from infra.feature_store import EntityKey, FeatureReader
 from infra.settings import Settings
-from online_models.vector import Vectorizer
+from online_models.features.vector import Vectorizer
 from schemas.declare import Domain
 from serving.batching import Asked
 from serving.breaker import Breaker

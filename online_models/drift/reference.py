@@ -1,7 +1,7 @@
 """Collects the reference: a reservoir that keeps its share of every block of event time.
 
-The reservoir is `online_models.reservoirs.Stratified`: one uniform sample a block, so that the
-thresholds can be learned from how much whole blocks differ, however busy they were.
+The reservoir is `online_models.samples.reservoirs.Stratified`: one uniform sample a block, so that
+the thresholds can be learned from how much whole blocks differ, however busy they were.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from online_models.drift.cells import Cells, Counts, cells_of, counted
 from online_models.drift.columns import Column
-from online_models.reservoirs import Stratified
+from online_models.samples.reservoirs import Stratified
 from schemas.declare import Drift
 
 KEPT = 1_024

@@ -20,7 +20,7 @@ from online_models.learners.encoding import Inputs, inputs
 from online_models.learners.learner import EncodedLearner, Reaction, options
 from online_models.learners.logits import sigmoid
 from online_models.learners.rates import Rates, Row
-from online_models.reservoirs import Decayed
+from online_models.samples.reservoirs import Decayed
 from schemas.declare import Domain, LearnerSpec
 
 F8 = NDArray[np.float64]

@@ -17,7 +17,7 @@ from online_models.export.graph import Graph
 from online_models.learners.blending import Blend
 from online_models.learners.learner import Learner, Reaction
 from online_models.learners.logits import NARROW, logit, sigmoid
-from online_models.reservoirs import Uniform
+from online_models.samples.reservoirs import Uniform
 from schemas.declare import DeclarationError, LearnerSpec
 
 

@@ -88,7 +88,7 @@ ENTITIES = (
     ),
 )
 """Chosen one by one by the log loss of March to September. What a group of them is worth:
-`python -m benchmarks.learning --learner logistic --without 'origin.weather*'`."""
+`python -m benchmarks.learning.quality --learner logistic --without 'origin.weather*'`."""
 
 CHALLENGER = {
     "size": 100_000,

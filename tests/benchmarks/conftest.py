@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import latency
-from benchmarks.plan import Facts, Look, Plan, Record
-from benchmarks.results import Options, Run
+from benchmarks.latency import run as latency
+from benchmarks.latency.results import Options, Run
+from benchmarks.load.plan import Facts, Look, Plan, Record
 
 SERVERS = Path(__file__).parent / "servers.py"
 

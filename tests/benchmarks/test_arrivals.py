@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import arrivals
+from benchmarks.load import arrivals
 
 
 def test_the_same_seed_gives_the_same_schedule_and_another_a_different_one() -> None:

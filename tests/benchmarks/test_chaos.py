@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import chaos
 from benchmarks.commands import app
+from benchmarks.faults import run as chaos
+from benchmarks.faults.proxy import Fault, Proxy
 from benchmarks.own_stack import own_stack
-from benchmarks.proxy import Fault, Proxy
 from infra.settings import Settings
 
 

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks import results
 from benchmarks.compare import Change, compare
-from benchmarks.results import Found, Options, Result, Run
+from benchmarks.latency import results
+from benchmarks.latency.results import Found, Options, Result, Run
 
 Summarised = Callable[..., Run]
 

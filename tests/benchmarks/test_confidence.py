@@ -5,8 +5,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from benchmarks import confidence
-from benchmarks.confidence import Decision
+from benchmarks.latency import confidence
+from benchmarks.latency.confidence import Decision
 
 
 def cdf(k: int, n: int, p: float) -> float:

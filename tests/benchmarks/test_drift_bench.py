@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import drift as bench
-from benchmarks.drift import Tally
-from benchmarks.drift_streams import EPOCH, Stream, payments_stream, synthetic_stream
+from benchmarks.drift import run as bench
+from benchmarks.drift.run import Tally
+from benchmarks.drift.worlds import EPOCH, Stream, payments_stream, synthetic_stream
 from schemas.declare import DAY, Drift
 
 DETECTED = (bench.HEADRACE, bench.ALWAYS, bench.NEVER)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.replay import Replayed
+from benchmarks.demo.replay import Replayed
 from benchmarks.workloads import visits_domain
 from schemas.declare import HOUR, Label, Unlabelled
 from tests.flows.logs import ask

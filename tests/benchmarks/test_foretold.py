@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import foretold
-from benchmarks.asked import NEVER, Asked, asked_of
+from benchmarks.learning import foretold
+from benchmarks.learning.asked import NEVER, Asked, asked_of
 from online_models.labelling import Foretold
 from schemas.dataset import load as load_dataset
 from schemas.declare import DAY

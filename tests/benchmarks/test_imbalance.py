@@ -12,10 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import imbalance
-from benchmarks.asked import NEVER, Asked
-from benchmarks.imbalance import PLAIN, TREATMENTS, Row
-from benchmarks.learning import prequential
+from benchmarks.learning import imbalance
+from benchmarks.learning.asked import NEVER, Asked
+from benchmarks.learning.imbalance import PLAIN, TREATMENTS, Row
+from benchmarks.learning.quality import prequential
 from online_models.learners import make
 from schemas.declare import DAY, LearnerSpec
 from schemas.domains import load

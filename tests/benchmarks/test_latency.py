@@ -12,11 +12,13 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import bodies, latency, pictures, results
 from benchmarks.commands import app
-from benchmarks.confidence import Decision
-from benchmarks.results import Options, Result, ResultError, Run
-from benchmarks.search import search
+from benchmarks.latency import pictures, results
+from benchmarks.latency import run as latency
+from benchmarks.latency.confidence import Decision
+from benchmarks.latency.results import Options, Result, ResultError, Run
+from benchmarks.latency.search import search
+from benchmarks.load import bodies
 
 Summarised = Callable[..., Run]
 
@@ -93,7 +95,7 @@ def starving() -> Iterator[None]:
         while not over.wait(0.1):
             for child in psutil.Process().children():
                 with suppress(psutil.NoSuchProcess):
-                    if "benchmarks.generator" in child.cmdline():
+                    if "benchmarks.load.generator" in child.cmdline():
                         child.suspend()
                         over.wait(0.1)
                         child.resume()
@@ -147,7 +149,7 @@ def test_the_search_finds_a_rate_near_the_capacity_of_a_server(serve: Callable[.
 def test_a_search_that_finds_nothing_says_so(
     serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.search.HALVINGS", 1)
+    monkeypatch.setattr("benchmarks.latency.search.HALVINGS", 1)
     asked = options(serve("constant", 80), rate=4000, seconds=1, probe_s=(0.1,), warmup_s=0.0)
     result = search(asked, BODIES)
     assert result.search is not None

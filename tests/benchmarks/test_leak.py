@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.asked import Asked, Tables, asked_of
-from benchmarks.leaks import Known, Leak, Question, foreseen, leaks
+from benchmarks.learning.asked import Asked, Tables, asked_of
+from benchmarks.proofs.leaks import Known, Leak, Question, foreseen, leaks
 from schemas.dataset import Stamped, load
 from schemas.declare import DAY, HOUR, MINUTE, Domain, Entity, last
 from schemas.domains import load as load_domain

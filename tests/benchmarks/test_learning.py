@@ -12,8 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import learning
-from benchmarks.asked import NEVER, Asked, asked_of
+from benchmarks.learning import quality as learning
+from benchmarks.learning.asked import NEVER, Asked, asked_of
 from schemas.dataset import Stamped, load
 from schemas.declare import Label, Unlabelled
 from schemas.domains import load as load_domain
@@ -102,7 +102,7 @@ def test_batches_of_the_stream_do_not_change_a_vector(
 ) -> None:
     flights = load_domain("flights")
     many = asked_of(flights, day)
-    monkeypatch.setattr("benchmarks.asked._AT_ONCE", 1)
+    monkeypatch.setattr("benchmarks.learning.asked._AT_ONCE", 1)
     np.testing.assert_array_equal(asked_of(flights, day).vectors, many.vectors)
     assert many.vectors.shape == (len(many), len(flights.vector_names))
 

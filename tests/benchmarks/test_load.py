@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from benchmarks import arrivals
-from benchmarks.answers import Outcome
-from benchmarks.load import LoadError, offer
-from benchmarks.plan import Look, Plan, Record
+from benchmarks.load import arrivals
+from benchmarks.load.answers import Outcome
+from benchmarks.load.offer import LoadError, offer
+from benchmarks.load.plan import Look, Plan, Record
 
 BODIES = [b'{"id":"{id}","carrier":"UA","distance":%d}' % i for i in range(100)]
 

@@ -11,16 +11,17 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from benchmarks import commands, parity_run
-from benchmarks.parity import Parity, check, told
+from benchmarks import commands
+from benchmarks.proofs import parity_run
+from benchmarks.proofs.parity import Parity, check, told
 from infra import inspection
 from infra.feature_store import FeatureStore, blob_name
 from infra.producing import send
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
-from online_models.layout import layouts_of
-from online_models.tiles import TileTable
+from online_models.features.layout import layouts_of
+from online_models.features.tiles import TileTable
 from schemas import domains
 from schemas.dataset import Stamped
 from schemas.declare import HOUR

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import hidden
-from benchmarks.asked import Asked
-from benchmarks.drift_streams import EPOCH
-from benchmarks.routing_logs import SPLIT, Case, cover, pool, truth
-from benchmarks.routing_runs import Run, choices, regret
-from benchmarks.routing_worlds import MONEY, NAMES, SINCE, Arms, domain_of, rewards
+from benchmarks.drift.worlds import EPOCH
+from benchmarks.learning.asked import Asked
+from benchmarks.routing import hidden
+from benchmarks.routing.logs import SPLIT, Case, cover, pool, truth
+from benchmarks.routing.regret import Run, choices, regret
+from benchmarks.routing.worlds import MONEY, NAMES, SINCE, Arms, domain_of, rewards
 from schemas.declare import DAY
 
 COUNT, DAYS = 2_400, 60

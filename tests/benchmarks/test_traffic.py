@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import delays, freshness, places
 from benchmarks.commands import app
 from benchmarks.compare import compare_files
-from benchmarks.delays import FreshnessError
+from benchmarks.freshness import delays
+from benchmarks.freshness import run as freshness
+from benchmarks.freshness.delays import FreshnessError
+from benchmarks.freshness.probes import Probes, marker_of
+from benchmarks.latency import places
+from benchmarks.latency.results import Options
 from benchmarks.machine import facts
 from benchmarks.own_stack import own_stack
-from benchmarks.probes import Probes, marker_of
-from benchmarks.results import Options
 from benchmarks.traffic import Events, Labels, TrafficError
 from infra import inspection, topics
 from infra.settings import Settings

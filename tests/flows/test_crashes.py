@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import redis
 
-from benchmarks import parity
-from benchmarks.replay import Replay
+from benchmarks.demo.replay import Replay
+from benchmarks.proofs import parity
 from benchmarks.workloads import visits
 from flows.run import run
 from infra.settings import Settings

@@ -24,10 +24,10 @@ from infra.dead_letters import Raw
 from infra.feature_store import SHARDS, EntityKey, FeatureStore, shard_of
 from infra.kafka import read_topic
 from infra.settings import Settings
-from online_models.blobs import read_blob
-from online_models.finalise import features_at
-from online_models.layout import layouts_of
-from online_models.tiles import TileTable
+from online_models.features.blobs import read_blob
+from online_models.features.finalise import features_at
+from online_models.features.layout import layouts_of
+from online_models.features.tiles import TileTable
 from schemas.avro import Codec, frame
 from schemas.declare import DAY, HOUR, MINUTE, Domain, Schema
 from tests.flows.logs import START, Log

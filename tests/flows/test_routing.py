@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flows.run import run
-from online_models.policy_specs import ANY, PolicySpec
-from online_models.routing import Routing
+from online_models.routes.earning import Routing
+from online_models.routes.specs import ANY, PolicySpec
 from schemas.declare import MINUTE, Domain
 from schemas.declare import Routing as Declared
 from tests.flows.logs import START, Log, ask

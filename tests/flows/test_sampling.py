@@ -18,8 +18,8 @@ from flows.run import run
 from flows.samples import NoSuchSample, UnknownFormat
 from infra import kafka
 from infra.settings import Settings
-from online_models import sampling
-from online_models.sampling import Sampling
+from online_models.samples import sampling
+from online_models.samples.sampling import Sampling
 from schemas import domains
 from schemas.avro import CORE, Codec
 from schemas.declare import HOUR, MINUTE, Domain, Publishing, Sample

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from online_models.layout import EntityLayout
-from online_models.tiles import TileTable
+from online_models.features.layout import EntityLayout
+from online_models.features.tiles import TileTable
 from schemas.declare import (
     Entity,
     Schema,

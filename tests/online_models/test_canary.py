@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from online_models.canary import PROMOTED, RETREATED, RUNNING, Canary
-from online_models.policy_specs import ANY, PolicySpec
-from online_models.routes import route_of
-from online_models.routing import Entry, Routing
+from online_models.routes.canary import PROMOTED, RETREATED, RUNNING, Canary
+from online_models.routes.earning import Entry, Routing
+from online_models.routes.route import route_of
+from online_models.routes.specs import ANY, PolicySpec
 from tests.online_models.test_routing import START, domain_of, example
 
 SPEC = PolicySpec("canary", 3, START, {"logistic": 1.0, "tree": 1.0}, {"answers": 40.0})

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from online_models.offpolicy import Estimate, Floats, Log, Unsupported, doubly_robust, snips
+from online_models.routes.offpolicy import Estimate, Floats, Log, Unsupported, doubly_robust, snips
 
 LOGS = 400
 MEANS = np.array([[0.1, 0.5, 0.3], [0.6, 0.2, 0.3]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from online_models.policies import (
+from online_models.routes.policies import (
     Earned,
     EpsilonGreedy,
     Policy,

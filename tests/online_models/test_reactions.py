@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from online_models.drift.reacting import Reacting
-from online_models.exploring import WIDE
-from online_models.policy_specs import ANY
-from online_models.routing import Entry
-from online_models.routing import Routing as Flow
+from online_models.routes.earning import Entry
+from online_models.routes.earning import Routing as Flow
+from online_models.routes.exploring import WIDE
+from online_models.routes.specs import ANY
 from schemas import domains
 from schemas.declare import HOUR, Domain, Drift, LearnerSpec, React, Routing
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from online_models.reservoirs import Decayed, Stratified, Uniform, Weighted
+from online_models.samples.reservoirs import Decayed, Stratified, Uniform, Weighted
 
 RUNS = 3_000
 SIZE = 8

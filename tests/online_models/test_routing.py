@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from scipy.stats import chisquare
 
-from online_models.policies import PolicyError
-from online_models.policy_specs import ANY, PolicySpec, checked, declared, shares, spec_of
-from online_models.routes import Edition, Route, posteriors_of, route_of
-from online_models.routing import Entry
-from online_models.routing import Routing as Flow
+from online_models.routes.earning import Entry
+from online_models.routes.earning import Routing as Flow
+from online_models.routes.policies import PolicyError
+from online_models.routes.route import Edition, Route, posteriors_of, route_of
+from online_models.routes.specs import ANY, PolicySpec, checked, declared, shares, spec_of
 from schemas import domains
 from schemas.declare import DAY, HOUR, Domain, LearnerSpec, Routing, Stopping
 
@@ -143,7 +143,7 @@ def test_copies_earn_nothing_and_corrections_replace() -> None:
 
 
 def test_a_slow_arm_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("online_models.routing.PATIENCE", 100)
+    monkeypatch.setattr("online_models.routes.earning.PATIENCE", 100)
     domain = domain_of()
     entries = stream(domain, 300)
     flow = Flow(domain)
@@ -173,7 +173,7 @@ def test_a_seen_outcome_stands_for_the_hidden_ones() -> None:
 
 
 def test_payments_earn_what_is_saved_less_what_stopping_costs() -> None:
-    from online_models.rewards import reward_of
+    from online_models.routes.rewards import reward_of
 
     payments = dataclasses.replace(
         domains.load("payments"), routing=Routing(reward=Stopping("amount", 8.0, 0.2))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.workloads import visits_domain
-from online_models import sampling
-from online_models.sampling import Record, Sampling, whole
+from online_models.samples import sampling
+from online_models.samples.sampling import Record, Sampling, whole
 from schemas.avro import CORE, Codec
 from schemas.declare import HOUR, MINUTE, Domain, Publishing, Sample
 

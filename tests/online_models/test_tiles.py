@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.reference import features_of
-from online_models.blobs import ForeignState, read_blob
-from online_models.finalise import features_at
-from online_models.layout import EntityLayout
-from online_models.merging import merge
-from online_models.tiles import TileTable
+from benchmarks.proofs.reference import features_of
+from online_models.features.blobs import ForeignState, read_blob
+from online_models.features.finalise import features_at
+from online_models.features.layout import EntityLayout
+from online_models.features.merging import merge
+from online_models.features.tiles import TileTable
 from schemas.declare import Entity, Kind, count
 
 Raw = tuple[str, dict[str, Any]]

@@ -142,7 +142,8 @@ def test_wrong_method_is_405_and_says_which(live: Live, method: str) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/models", "/docs"])
 def test_other_routes_are_for_reading(live: Live, path: str) -> None:
     reply = live.send("POST", path, b"{}", JSON)
-    assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD")
+    assert reply.status == 405
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD"}
     assert live.send("HEAD", path).status == 200
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.reference import features_of
+from benchmarks.proofs.reference import features_of
 from infra import metrics
-from online_models.vector import Vectorizer
+from online_models.features.vector import Vectorizer
 from schemas import domains
 from schemas.dataset import Stamped
 from schemas.declare import HOUR, MINUTE

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from online_models.policies import PolicyError
-from online_models.policy_specs import PolicySpec, checked
+from online_models.routes.policies import PolicyError
+from online_models.routes.specs import PolicySpec, checked
 from schemas.declare import Domain, LogScore, Routing, Stopping
 from schemas.domains import load
 from serving.judging import Logged

@@ -11,7 +11,7 @@ import pytest
 
 from infra.feature_store import EntityKey
 from infra.settings import Settings
-from online_models.vector import Vectorizer
+from online_models.features.vector import Vectorizer
 from schemas.declare import Domain
 from serving import recent
 from serving.answers import Answer

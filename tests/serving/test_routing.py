@@ -16,7 +16,7 @@ from infra import topics
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
-from online_models.policy_specs import ANY, PolicySpec
+from online_models.routes.specs import ANY, PolicySpec
 from schemas.declare import DAY, HOUR, Domain, Routing
 from serving.models import Model, base_rate
 from serving.route_cache import RouteCache

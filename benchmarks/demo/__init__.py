@@ -1,0 +1,1 @@
+"""The demo: a replay of real events through a whole stack, watched, and reported."""

@@ -1,0 +1,251 @@
+"""What a run came to: quality over time, latency, versions, faults; read from the topics."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.demo.following import SERVED
+from benchmarks.demo.replay import Replayed
+from infra import inspection
+from infra.settings import Settings
+from online_models.evaluation import log_loss, roc_auc
+from schemas.declare import DAY, HOUR, Domain
+
+BINS = 40
+"""Most points of a line over time."""
+
+_WIDTHS = [HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, *(n * DAY for n in (1, 2, 3, 7, 14, 30))]
+_PERCENTILES = (1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9)
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """Of one line in one period; AUC and log loss are NaN where there were no two classes."""
+
+    examples: int
+    positives: float
+    auc: float
+    log_loss: float
+
+
+class Point(msgspec.Struct, frozen=True):
+    """All lines from `time` (ms, by when it was asked) up to the next point."""
+
+    time: int
+    lines: dict[str, Quality]
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Milliseconds from sending a question to its answer, and the share over the budget."""
+
+    budget: float
+    percentiles: dict[str, float]
+    largest: float
+    over_budget: float
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A snapshot that answered; `first` is the event time (ms) of its first answer."""
+
+    model: str
+    version: int
+    first: int
+    answers: int
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """The report as it stands in `report.json`; times in ms since the epoch, UTC."""
+
+    domain: str
+    title: str
+    positive: str
+    first: int
+    last: int
+    seconds: float
+    counts: dict[str, int]
+    periods: dict[str, dict[str, Quality]]
+    months: dict[str, dict[str, Quality]]
+    timeline: list[Point]
+    latency: Latency
+    versions: list[Version]
+    dead_letters: dict[str, int]
+    degraded: dict[str, int]
+    shed: int
+
+
+@dataclass
+class Line:
+    """Probabilities that one model gave before it knew the labels."""
+
+    asked: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    label: NDArray[np.float64]
+
+    def within(self, first: int, last: int) -> Quality:
+        """Its quality on what was asked in [first, last)."""
+        chosen = (self.asked >= first) & (self.asked < last)
+        label, probability = self.label[chosen], self.probability[chosen]
+        if not len(label):
+            return Quality(0, np.nan, np.nan, np.nan)
+        both = 0 < label.sum() < len(label)
+        return Quality(
+            len(label),
+            float(label.mean()),
+            roc_auc(label, probability) if both else np.nan,
+            log_loss(label, probability),
+        )
+
+
+@dataclass
+class _Rows:
+    asked: list[int] = field(default_factory=list)
+    probability: list[float] = field(default_factory=list)
+    label: list[float] = field(default_factory=list)
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self.asked.append(record["asked"])
+        self.probability.append(record["probability"])
+        self.label.append(record["label"])
+
+    def line(self) -> Line:
+        return Line(
+            np.array(self.asked, np.int64), np.array(self.probability), np.array(self.label)
+        )
+
+
+def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: float) -> Outcome:
+    """Reads the run's topics to their ends; `seconds` is how long the replay took."""
+    lines, examples = _lines(settings, domain)
+    versions, predictions, degraded = _predictions(settings, domain)
+    letters = Counter(
+        letter["reason"] for letter in inspection.read(settings, domain, "dead-letters")
+    )
+    counts = {
+        "events": sum(replayed.records[event.name] for event in domain.events),
+        **{event.name: replayed.records[event.name] for event in domain.events},
+        "requests": replayed.answers,
+        "predictions": predictions,
+        "labels": replayed.records["label"],
+        "examples": examples,
+        "snapshots": len({(each.model, each.version) for each in versions}),
+    }
+    asked = lines[SERVED].asked
+    span = (int(asked.min()), int(asked.max()) + 1) if len(asked) else (0, 1)
+    return Outcome(
+        domain=domain.name,
+        title=domain.title,
+        positive=domain.positive,
+        first=span[0],
+        last=span[1],
+        seconds=seconds,
+        counts=counts,
+        periods={
+            name: {who: line.within(*period) for who, line in lines.items()}
+            for name, period in periods(*span, domain.timezone).items()
+        },
+        months=months(lines, *span, domain.timezone),
+        timeline=timeline(lines, *span),
+        latency=latency(replayed.latencies, settings.budget_ms),
+        versions=versions,
+        dead_letters=dict(letters),
+        degraded=dict(degraded),
+        shed=replayed.shed,
+    )
+
+
+def _lines(settings: Settings, domain: Domain) -> tuple[dict[str, Line], int]:
+    rows: dict[str, _Rows] = {SERVED: _Rows()}
+    known: dict[str, set[str]] = {SERVED: set()}
+    for stream, name in (("examples", None), ("scores", "learner")):
+        for record in inspection.read(settings, domain, stream):
+            who = SERVED if name is None else record[name]
+            if record["id"] in known.setdefault(who, set()):
+                continue
+            known[who].add(record["id"])
+            rows.setdefault(who, _Rows()).add(record)
+    return {who: row.line() for who, row in rows.items()}, len(known[SERVED])
+
+
+def _predictions(settings: Settings, domain: Domain) -> tuple[list[Version], int, Counter[str]]:
+    first: dict[tuple[str, int], int] = {}
+    answers: Counter[tuple[str, int]] = Counter()
+    degraded: Counter[str] = Counter()
+    for record in inspection.read(settings, domain, "predictions"):
+        key = (record["model"], record["version"])
+        first[key] = min(record["time"], first.get(key, record["time"]))
+        answers[key] += 1
+        degraded.update(record["degraded"])
+    ordered = sorted(first, key=lambda key: (first[key], key[1]))
+    found = [Version(*key, first[key], answers[key]) for key in ordered]
+    return found, answers.total(), degraded
+
+
+def periods(first: int, last: int, timezone: str) -> dict[str, tuple[int, int]]:
+    """The whole run, its second half, and every quarter of a year of which it has nine tenths."""
+    found = {"whole run": (first, last), "second half": ((first + last) // 2, last)}
+    for name, begin, end in _quarters(first, last, timezone):
+        if min(last, end) - max(first, begin) >= 0.9 * (end - begin):
+            found[name] = (begin, end)
+    return found
+
+
+def _quarters(first: int, last: int, timezone: str) -> Iterator[tuple[str, int, int]]:
+    names = ("January–March", "April–June", "July–September", "October–December")
+    for number, begin, end in _calendar(first, last, timezone, 3):
+        yield f"{names[number % 4]} {number // 4}", begin, end
+
+
+def months(
+    lines: Mapping[str, Line], first: int, last: int, timezone: str
+) -> dict[str, dict[str, Quality]]:
+    """All lines by month of the calendar, as 2013-07; the first and the last may be incomplete."""
+    return {
+        f"{number // 12}-{number % 12 + 1:02}": {
+            who: line.within(begin, end) for who, line in lines.items()
+        }
+        for number, begin, end in _calendar(first, last, timezone, 1)
+    }
+
+
+def _calendar(first: int, last: int, timezone: str, every: int) -> Iterator[tuple[int, int, int]]:
+    """Number since year 0, begin and end of the spans of `every` months that meet [first, last)."""
+    zone = ZoneInfo(timezone)
+    year, of_year = datetime.fromtimestamp(first / 1000, zone).year, 12 // every
+    for number in range(of_year * year, of_year * (year + 2)):
+        begin, end = (
+            round(datetime(n // of_year, n % of_year * every + 1, 1, tzinfo=zone).timestamp() * 1e3)
+            for n in (number, number + 1)
+        )
+        if begin < last and end > first:
+            yield number, begin, end
+
+
+def timeline(lines: Mapping[str, Line], first: int, last: int) -> list[Point]:
+    """All lines in equal steps of time, at most `BINS` of them."""
+    width = next((w for w in _WIDTHS if (last - first) / w <= BINS), _WIDTHS[-1])
+    return [
+        Point(begin, {who: line.within(begin, begin + width) for who, line in lines.items()})
+        for begin in range(first // width * width, last, width)
+    ]
+
+
+def latency(seconds: Sequence[float], budget_ms: float) -> Latency:
+    """Percentiles of latencies given in seconds."""
+    found = np.array(seconds) * 1_000
+    if not len(found):
+        return Latency(budget_ms, {}, np.nan, np.nan)
+    values = np.percentile(found, _PERCENTILES)
+    return Latency(
+        budget_ms,
+        {f"p{p:g}": float(value) for p, value in zip(_PERCENTILES, values, strict=True)},
+        float(found.max()),
+        float((found > budget_ms).mean()),
+    )

@@ -1,0 +1,1 @@
+"""False alarms against the budget, and how soon planted drift is found."""

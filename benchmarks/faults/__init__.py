@@ -1,0 +1,1 @@
+"""Whether the deadline holds when Redis or the broker does not."""

@@ -1,0 +1,226 @@
+"""Whether the deadline holds when Redis or the broker does not, and when too much is asked.
+
+Redis stands behind a proxy that hangs, delays, resets and trickles; the broker is stopped and goes
+on; then more is asked than can be answered. Every request counts, the log is read back afterwards.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.faults.faulty import Endpoint
+from benchmarks.faults.proxy import Fault, Proxy
+from benchmarks.latency import search
+from benchmarks.latency.results import Options as LatencyOptions
+from benchmarks.load import bodies
+from benchmarks.load.answers import GOOD, Outcome
+from benchmarks.load.offer import offer
+from benchmarks.load.plan import Facts, Plan, Record
+from benchmarks.machine import Machine, facts
+from benchmarks.own_stack import Prepared
+from infra import inspection
+from infra.stack import BROKER, StackError, recorded
+
+_WARM_S, _REST_S = 3.0, 5.0
+_TIMES_OVER = 3.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of each fault, requests per second; `delay_ms` is what a delay adds each way.
+
+    `highest` is the rate that is exceeded three times over; searched for where it is 0.
+    """
+
+    rate: float = 500.0
+    budget_ms: float = 50.0
+    hang_s: float = 10.0
+    short_s: float = 5.0
+    delay_ms: float = 100.0
+    broker_s: float = 60.0
+    overload_s: float = 10.0
+    highest: float = 0.0
+    seed: int = 1
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the requests that were due in a phase; `inside` of all `count`, ms."""
+
+    name: str
+    count: int
+    inside: float
+    ok: int
+    degraded: int
+    shed: int
+    failed: int
+    p50: float
+    p99: float
+    max: float
+    accepted_inside: float
+
+
+class Chaos(msgspec.Struct, frozen=True, kw_only=True):
+    """`lost` are answers whose record is not in the log afterwards, of `answered`."""
+
+    kind: str
+    options: Options
+    machine: Machine
+    phases: list[Phase]
+    answered: int
+    lost: int
+    overload_rate: float
+
+
+Step = tuple[str, float, Callable[[], object]]
+"""Name and seconds of a phase, and what begins it."""
+
+
+def run(alone: Prepared, options: Options) -> Chaos:
+    """Measures a stack of its own; raises LoadError where the endpoint cannot be asked."""
+    asked = bodies.of_domain(alone.domain.name, count=2_000, at=str(alone.at))
+    redis = urlsplit(alone.settings.redis_url)
+    before = set(_logged(alone))
+    with Proxy(redis.hostname or "127.0.0.1", redis.port or 6379) as proxy:
+        behind = f"redis://127.0.0.1:{proxy.port}/0"
+        with Endpoint(alone.settings, redis=behind) as url:
+            ids, phases = _offered(url, asked, options, _redis_steps(proxy, options))
+            more, told = _offered(url, asked, options, _broker_steps(alone, options))
+            highest = options.highest or _highest(url, asked, options)
+            rate = highest * _TIMES_OVER
+            steps: list[Step] = [(f"{rate:,.0f}/s asked", options.overload_s, lambda: None)]
+            last, over = _offered(url, asked, options, steps, rate)
+            calm, after = _offered(url, asked, options, [("after", _REST_S, lambda: None)])
+    answered = {*ids, *more, *last, *calm}
+    return Chaos(
+        kind="chaos",
+        options=options,
+        machine=facts(),
+        phases=[*phases, *told, *over, *after],
+        answered=len(answered),
+        lost=len(answered - (set(_logged(alone)) - before)),
+        overload_rate=rate,
+    )
+
+
+def _redis_steps(proxy: Proxy, options: Options) -> list[Step]:
+    steps: list[Step] = [("all well", _REST_S, lambda: None)]
+    for fault in (Fault.HANG, Fault.DELAY, Fault.RESET, Fault.TRICKLE):
+        seconds = options.hang_s if fault is Fault.HANG else options.short_s
+        begin = _setter(proxy, fault, options.delay_ms / 1e3)
+        steps.append((f"Redis: {fault}", seconds, begin))
+        steps.append((f"after the {fault}", _REST_S, _setter(proxy, Fault.NONE, 0.0)))
+    return steps
+
+
+def _setter(proxy: Proxy, fault: Fault, delay: float) -> Callable[[], object]:
+    return lambda: proxy.set(fault, delay)
+
+
+def _broker_steps(alone: Prepared, options: Options) -> list[Step]:
+    """The embedded broker keeps its log in memory, so it is stopped and goes on, not killed."""
+    broker = next(each for each in recorded(alone.settings.home) if each.name == BROKER).process()
+    if broker is None:
+        raise StackError("the stack's broker does not run any more")
+    return [
+        ("all well", _REST_S, lambda: None),
+        ("broker gone", options.broker_s, broker.suspend),
+        ("after the broker", _REST_S, broker.resume),
+    ]
+
+
+def _offered(
+    url: str, asked: list[bytes], options: Options, steps: Sequence[Step], rate: float = 0.0
+) -> tuple[list[str], list[Phase]]:
+    """Offers the load while the steps go by; ids that were answered, and the phases."""
+    rate = rate or options.rate
+    seconds = sum(seconds for _, seconds, _ in steps)
+    tag = f"chaos-{time.time_ns():x}-"
+    plan = Plan(
+        url=url, rate=rate, warmup=round(rate * _WARM_S), requests=round(rate * seconds),
+        budget_ms=options.budget_ms, seed=options.seed, tag=tag,
+    )  # fmt: skip
+    found: list[tuple[Record, Facts]] = []
+    load = threading.Thread(target=lambda: found.append(offer(plan, asked)))
+    load.start()
+    begins = _go_by(url, steps, load)
+    load.join()
+    if not found:
+        raise RuntimeError("the load generator failed; its words are above")
+    record, told = found[0]
+    good = np.flatnonzero(np.isin(record.outcome, GOOD)).tolist()
+    edges = [begin - told.started / 1e3 for begin in begins]
+    return [f"{tag}{number:09d}" for number in good], _phases(record, steps, edges, options)
+
+
+def _go_by(url: str, steps: Sequence[Step], load: threading.Thread) -> list[float]:
+    """When each step began and the last ended, seconds of the wall clock."""
+    time.sleep(_WARM_S + 1.0)
+    begins = []
+    try:
+        for _, seconds, begin in steps:
+            begin()
+            begins.append(time.time())
+            time.sleep(seconds if load.is_alive() else 0.0)
+    finally:
+        steps[-1][2]()  # whatever went wrong, nothing stays stopped
+    return [*begins, time.time()]
+
+
+def _phases(
+    record: Record, steps: Sequence[Step], edges: Sequence[float], options: Options
+) -> list[Phase]:
+    due = record.intended / 1e9
+    took = np.where(record.done < 0, np.inf, (record.done - record.intended) / 1e6)
+    phases = []
+    for (name, _, _), first, last in zip(steps, edges, edges[1:], strict=False):
+        chosen = (due >= first) & (due < last)
+        phases.append(_phase(name, took[chosen], record.outcome[chosen], options.budget_ms))
+    return phases
+
+
+def _phase(name: str, took: NDArray[np.float64], outcome: NDArray[np.int8], budget: float) -> Phase:
+    good = np.isin(outcome, GOOD)
+    inside = took <= budget
+    values = took[good] if good.any() else np.array([np.inf])
+    p50, p99, top = np.percentile(values, [50, 99, 100], method="lower").tolist()
+    shed = int((outcome == Outcome.SHED).sum())
+    return Phase(
+        name=name,
+        count=len(took),
+        inside=float((good & inside).mean()) if len(took) else 0.0,
+        ok=int((outcome == Outcome.OK).sum()),
+        degraded=int((outcome == Outcome.DEGRADED).sum()),
+        shed=shed,
+        failed=len(took) - int(good.sum()) - shed,
+        p50=p50,
+        p99=p99,
+        max=top,
+        accepted_inside=float(inside[good].mean()) if good.any() else 0.0,
+    )
+
+
+def _highest(url: str, asked: list[bytes], options: Options) -> float:
+    """A quick search, without the confirming run's length."""
+    given = LatencyOptions(
+        url=url, rate=options.rate, seconds=4.0, warmup_s=1.0, budget_ms=options.budget_ms,
+        probe_s=(1.0, 2.0), resolution=0.15, seed=options.seed,
+    )  # fmt: skip
+    found = search.search(given, asked).search
+    return found.inside if found and found.inside else options.rate
+
+
+def _logged(alone: Prepared) -> list[str]:
+    return [each["id"] for each in inspection.read(alone.settings, alone.domain, "predictions")]
+
+
+def save(result: Chaos, path: Path) -> None:
+    """Write it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))

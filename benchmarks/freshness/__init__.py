@@ -1,0 +1,1 @@
+"""How soon a running stack knows: event to servable value, label to serving model."""

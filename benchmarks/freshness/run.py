@@ -1,0 +1,98 @@
+"""How soon a running stack knows: event sent → value servable, label sent → serving model has it.
+
+Events of the data set flow at a declared rate all the while, with probes among them; questions are
+asked and their labels sent meanwhile.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.freshness import learned
+from benchmarks.freshness.delays import Delay
+from benchmarks.freshness.probes import Probes
+from benchmarks.latency.results import ResultError
+from benchmarks.machine import Machine, facts
+from benchmarks.traffic import Events
+from infra.settings import Settings
+from schemas import domains
+
+FRESHNESS = "freshness"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates per second; `labels` is rounded up to whole snapshots, so that all come to serve."""
+
+    events_rate: float = 1000.0
+    probes_rate: float = 50.0
+    seconds: float = 30.0
+    labels: int = 3000
+    labels_rate: float = 250.0
+    asking_rate: float = 300.0
+    seed: int = 1
+
+
+class Freshness(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found. `due` is of those labels alone that made a snapshot due when they came: the
+    rest of `label_serving` is waiting for the domain's `publishing`. `resolution_ms` is the p99 of
+    the time between two looks at what is servable."""
+
+    kind: str
+    options: Options
+    machine: Machine
+    domain: str
+    events_per_s: float
+    event_servable: Delay
+    label_serving: Delay
+    due: Delay | None
+    versions: int
+    questions: dict[str, int]
+    resolution_ms: dict[str, float]
+
+
+def run(settings: Settings, options: Options) -> Freshness:
+    """Measure the stack that the settings name; its endpoint and both flows must run.
+
+    Raises FreshnessError where a probe or a label did not arrive, or an answer was wrong.
+    """
+    domain = domains.load(settings.domain)
+    every = max(1, round(options.events_rate / options.probes_rate))
+    with Probes(settings, domain, every) as probes:
+        events = Events(settings, domain, options.events_rate, options.seed, probes.make)
+        with events:
+            events.wait_for(options.seconds)
+            asked = learned.ask(
+                settings, domain, options.labels, options.asking_rate, options.seed, events.time
+            )
+            found = learned.learn(settings, domain, asked, options.labels_rate, options.seed)
+            events.stop()
+        servable = probes.finish()
+    return Freshness(
+        kind=FRESHNESS,
+        options=options,
+        machine=facts(),
+        domain=domain.name,
+        events_per_s=events.rate(),
+        event_servable=servable,
+        label_serving=found.all,
+        due=found.due,
+        versions=found.versions,
+        questions=asked.outcomes,
+        resolution_ms={"event": probes.resolution(), "label": found.resolution},
+    )
+
+
+def save(result: Freshness, path: Path) -> None:
+    """Write it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+
+
+def load(path: Path) -> Freshness:
+    """Read it; raises ResultError for a file that holds something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Freshness)
+    except msgspec.DecodeError as error:
+        raise ResultError(f"{path} is no result of the freshness benchmark: {error}") from error

@@ -1,0 +1,131 @@
+"""What a finite run may claim: binomial verdicts, intervals, and quantiles of a latency record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+import numpy as np
+from hdrh.histogram import HdrHistogram
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from benchmarks.load.plan import Look
+
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+_LONGEST_US = 3_600_000_000
+_GRID = np.geomspace(1e-3, 1e6, 4001)  # ms; steps of 0.5 %
+
+
+class Decision(StrEnum):
+    """Whether the percentile stays inside the budget, at the stated confidence."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+    UNDECIDED = "undecided"
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A share of requests with its Clopper-Pearson interval."""
+
+    count: int
+    of: int
+    value: float
+    low: float
+    high: float
+    confidence: float
+
+
+def needed(overruns: int, percentile: float, confidence: float) -> int:
+    """The fewest requests that show the percentile inside the budget with so many overruns.
+
+    The early-stopping criterion of MLPerf Inference, Server scenario, tolerance 0 (MLCommons
+    inference_rules.adoc, appendix "Early Stopping Criterion"; loadgen/early_stopping.cc): the
+    smallest n with P(Binomial(n, 1 - percentile) <= overruns) <= 1 - confidence.
+    """
+    low, high = overruns, max(16, overruns * 2)
+    while special.bdtr(overruns, high, 1 - percentile) > 1 - confidence:
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        short = special.bdtr(overruns, middle, 1 - percentile) > 1 - confidence
+        low, high = (middle, high) if short else (low, middle)
+    return high
+
+
+def plan_looks(requests: Sequence[int], percentile: float, confidence: float) -> tuple[Look, ...]:
+    """When to stop at planned looks, at most 1 - confidence wrong over all of them together.
+
+    MLPerf looks again and again at the full error each time; here look i spends half of what is
+    left (the last all of it), so that looking often does not make a bad server pass by luck.
+    """
+    left, looks = 1 - confidence, []
+    for position, count in enumerate(requests):
+        error = left if position == len(requests) - 1 else left / 2
+        left -= error
+        inside = int(stats.binom.ppf(error, count, 1 - percentile))
+        while inside >= 0 and special.bdtr(inside, count, 1 - percentile) > error:
+            inside -= 1
+        outside = int(stats.binom.isf(error, count, 1 - percentile)) + 1
+        looks.append(Look(count, inside, outside))
+    return tuple(looks)
+
+
+def decide(overruns: int, look: Look) -> Decision:
+    """The verdict of one look."""
+    if overruns <= look.inside:
+        return Decision.INSIDE
+    return Decision.OUTSIDE if overruns >= look.outside else Decision.UNDECIDED
+
+
+def share(count: int, of: int, confidence: float) -> Share:
+    """Clopper and Pearson (1934): the exact interval of a binomial share."""
+    if not of:
+        return Share(0, 0, 0.0, 0.0, 1.0, confidence)
+    interval = stats.binomtest(count, of).proportion_ci(confidence, "exact")
+    low, high = float(interval.low), float(interval.high)
+    return Share(count, of, count / of, low, high, confidence)
+
+
+def histogram(milliseconds: NDArray[np.float64]) -> HdrHistogram:
+    """An HdrHistogram in microseconds, three significant digits, 1 µs to an hour."""
+    whole = np.clip(np.rint(milliseconds * 1e3), 1, _LONGEST_US).astype(np.int64)
+    kept = HdrHistogram(1, _LONGEST_US, 3)
+    for value, count in zip(*np.unique(whole, return_counts=True), strict=True):
+        kept.record_value(int(value), int(count))
+    return kept
+
+
+def percentiles(milliseconds: NDArray[np.float64]) -> dict[str, float]:
+    """p50, p90, p99, p99.9 and max of the HdrHistogram, in milliseconds; empty for no values."""
+    if not len(milliseconds):
+        return {}
+    kept = histogram(milliseconds)
+    named = {f"p{p:g}": kept.get_value_at_percentile(p) / 1e3 for p in PERCENTILES}
+    return named | {"max": float(milliseconds.max())}
+
+
+def replicates(
+    milliseconds: NDArray[np.float64], seconds: NDArray[np.float64], draws: int, seed: int
+) -> NDArray[np.float64]:
+    """Percentiles of `draws` bootstrap runs made of whole blocks of this one: [draws, 4] in ms.
+
+    Slow requests come in bursts, so that single requests are not independent; blocks of time
+    (at least 20, at most a second long) nearly are (Künsch 1989, the block bootstrap). `seconds`
+    are the arrival times. Read off a logarithmic grid of 0.5 %.
+    """
+    if not len(milliseconds):
+        return np.zeros((0, len(PERCENTILES)))
+    span = float(seconds.max() - seconds.min()) + 1e-9
+    length = min(1.0, span / 20)
+    block = ((seconds - seconds.min()) / length).astype(np.int64)
+    counts = np.zeros((int(block.max()) + 1, len(_GRID) + 1))
+    np.add.at(counts, (block, np.searchsorted(_GRID, milliseconds)), 1)
+    rng = np.random.default_rng([seed, 2])
+    blocks = len(counts)
+    weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws)
+    cumulative = np.cumsum(weights @ counts, axis=1)
+    ranks = np.asarray(PERCENTILES) / 100 * cumulative[:, -1:]
+    below = (cumulative[:, None, :] < ranks[:, :, None]).sum(axis=2)
+    return np.asarray(_GRID[np.minimum(below, len(_GRID) - 1)])

@@ -1,0 +1,250 @@
+"""The result of the latency benchmark as it stands in JSON."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.latency.confidence import Decision, Share
+from benchmarks.latency.observe import Stage
+from benchmarks.load.plan import Swap
+from benchmarks.machine import Machine, facts
+from benchmarks.traffic import Sent
+
+
+class ResultError(ValueError):
+    """A file is not a result of this benchmark; names the file and the field."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for. Bodies come from `body_file`, or else from the data set of `domain`.
+
+    `events_rate` and `labels_rate` per second are what is sent beside the questions; `background`
+    says it in words. The probes of a search look after `probe_s` seconds whether they are decided.
+    """
+
+    url: str = "http://127.0.0.1:8080/predict"
+    rate: float = 1000.0
+    seconds: float = 60.0
+    warmup_s: float = 5.0
+    repeats: int = 1
+    budget_ms: float = 50.0
+    percentile: float = 0.99
+    confidence: float = 0.99
+    connections: int = 64
+    max_connections: int = 512
+    drain_s: float = 10.0
+    seed: int = 1
+    zipf: float = 1.0
+    domain: str = "flights"
+    body_file: str | None = None
+    at: str = "data"
+    start: str | None = None
+    check: str = "headrace"
+    background: str = "not stated"
+    events_rate: float = 0.0
+    labels_rate: float = 0.0
+    probe_s: tuple[float, ...] = (2.0, 4.0, 8.0)
+    resolution: float = 0.05
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the percentile stays inside the budget, and what it took to say so.
+
+    An overrun is a request without a right answer inside the budget. `allowed` is how many the
+    planned look allowed; `needed` how many requests MLPerf's early stopping would want for them.
+    """
+
+    decision: Decision
+    overruns: int
+    requests: int
+    allowed: int
+    needed: int
+    looks: int
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """A slice of the run: seconds after its start, latencies in ms, requests and failures."""
+
+    at: float
+    p50: float
+    p99: float
+    max: float
+    count: int
+    failed: int
+
+
+class Generator(msgspec.Struct, frozen=True, kw_only=True):
+    """What the load generator says of itself, times in ms.
+
+    `late` is how late it came to a request (its event loop's lag as Poisson arrivals see it),
+    `waited` how long requests waited for a free connection; `overruns` are those of the run had
+    latency counted from when it came to the request. `faults` make the run invalid.
+    """
+
+    late: dict[str, float]
+    waited: dict[str, float]
+    cpu: float
+    connections: int
+    retried: int
+    overruns: int
+    faults: list[str]
+    remarks: list[str]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run at one rate; latencies in ms, from the intended send time, of right answers."""
+
+    seed: int
+    started: int
+    rate: float
+    offered: float
+    seconds: float
+    warmup: dict[str, float]
+    latency: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    outcomes: dict[str, int]
+    over_budget: Share
+    verdict: Verdict
+    generator: Generator
+    swaps: list[Swap]
+    stages: dict[str, Stage]
+    machine_busy: float
+    timeline: list[Moment]
+    histogram: str
+    replicates: dict[str, list[float]]
+
+    @property
+    def right(self) -> bool:
+        """Whether no answer was wrong."""
+        return not self.outcomes.get("wrong")
+
+    @property
+    def valid(self) -> bool:
+        """Whether the figures are the server's and not the generator's."""
+        return not self.generator.faults
+
+    def reaches(self, options: Options) -> float:
+        """The upper end of the percentile's interval in ms, bursts allowed for."""
+        interval = self.intervals.get(percentile_name(options))
+        return interval[1] if interval else float("inf")
+
+    def holds(self, options: Options) -> bool:
+        """Inside by the binomial criterion, and still so when overruns come in bursts."""
+        inside = self.verdict.decision == Decision.INSIDE
+        return inside and self.valid and self.reaches(options) <= options.budget_ms
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of the search."""
+
+    rate: float
+    decision: Decision
+    p99: float | None
+    requests: int
+    overruns: int
+    generator_limited: bool
+    confirming: bool
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """The highest rate shown inside the budget and the lowest rate that was not.
+
+    `limited_by_generator` when the search ended because the generator could not offer more: the
+    server may well do more than `inside`.
+    """
+
+    inside: float
+    outside: float | None
+    limited_by_generator: bool
+    probes: list[Probe]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What the benchmark found. `models` is what the server's /models said afterwards, `sent` what
+    flowed in meanwhile."""
+
+    kind: str
+    options: Options
+    machine: Machine
+    started: int
+    headline: str
+    runs: list[Run]
+    models: Any = None
+    search: Found | None = None
+    sent: Sent | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether every answer of every run was right; the benchmark fails where it is not."""
+        return all(run.right for run in self.runs)
+
+    @property
+    def valid(self) -> bool:
+        """Whether no run was limited by the generator."""
+        return all(run.valid for run in self.runs)
+
+
+def make(options: Options, runs: list[Run], models: Any, search: Found | None = None) -> Result:
+    """A result with this machine's facts."""
+    return Result(
+        kind="latency",
+        options=options,
+        machine=facts(),
+        started=runs[0].started if runs else time.time_ns() // 1_000_000,
+        headline=headline(options, runs, search),
+        runs=runs,
+        models=models,
+        search=search,
+    )
+
+
+def headline(options: Options, runs: list[Run], search: Found | None) -> str:
+    """The result in a sentence or two."""
+    parts = [_sentence(options, runs[-1])] if runs else []
+    if search:
+        least = "at least " if search.limited_by_generator else ""
+        rate = f"{search.inside:,.0f}/s" if search.inside else "none"
+        name = percentile_name(options)
+        parts.append(f"Highest rate with {name} inside the budget: {least}{rate}.")
+    return " ".join(parts)
+
+
+def percentile_name(options: Options) -> str:
+    """The percentile that is judged, as in `Run.latency`."""
+    return f"p{options.percentile * 100:g}"
+
+
+def _sentence(options: Options, run: Run) -> str:
+    name = percentile_name(options)
+    value = run.latency.get(name)
+    measured = "no right answer" if value is None else f"{name} {value:.3g} ms"
+    sure = f"{options.confidence * 100:g} % sure"
+    against = {
+        Decision.INSIDE: f"inside {options.budget_ms:g} ms, {sure}",
+        Decision.OUTSIDE: f"not inside {options.budget_ms:g} ms, {sure}",
+        Decision.UNDECIDED: f"too few requests to say whether inside {options.budget_ms:g} ms",
+    }[run.verdict.decision]
+    if run.verdict.decision == Decision.INSIDE and run.reaches(options) > options.budget_ms:
+        against += f" if requests were independent; bursts allowed for, {name} may be up to"
+        against += f" {run.reaches(options):.3g} ms"
+    invalid = "" if run.valid else " INVALID: the load generator was the bottleneck."
+    wrong = "" if run.right else " FAILED: wrong answers."
+    return f"{measured} at {run.rate:,.0f} requests/s: {against}.{invalid}{wrong}"
+
+
+def save(result: Result, path: Path) -> None:
+    """Write it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+
+
+def load(path: Path) -> Result:
+    """Read it; raises ResultError for a file that holds something else."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Result)
+    except msgspec.DecodeError as error:
+        raise ResultError(f"{path} is no result of the latency benchmark: {error}") from error

@@ -1,0 +1,123 @@
+"""Searches for the highest arrival rate whose percentile stays inside the budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks.latency import confidence, observe, results
+from benchmarks.latency.confidence import Decision
+from benchmarks.latency.results import Found, Options, Probe, Result, Run
+from benchmarks.latency.run import bodies_for, one_run
+from benchmarks.load.plan import Look
+
+FEWEST = 700
+"""Requests before the first look of a probe, twice as many before the next, and so on.
+
+528 without an overrun are the fewest that can show a p99 with half of 1 % error.
+"""
+
+HOPELESS = 100
+"""After so many requests, or half a second's worth, a probe is refused if half of them overran.
+
+That is no matter of chance, so it takes nothing from the error of the looks after it.
+"""
+
+HALVINGS = 6  # below the first rate, before the search gives up
+_WARMUP_S = 1.0
+_REST_S = 0.3  # between probes, so that one does not pay for the queue of the one before
+
+Told = Callable[[Probe], None]
+
+
+def search(
+    options: Options, bodies: Sequence[bytes] | None = None, told: Told = lambda probe: None
+) -> Result:
+    """Double the rate from `options.rate` until it is refused, halve the gap, then confirm.
+
+    Gaps are halved on the scale of ratios until the two rates differ by `options.resolution`. Short
+    probes flatter a server whose queue grows slowly, so the highest passed rate is confirmed by a
+    run of `options.seconds` with a new seed, bursts allowed for, and lowered by the resolution
+    until one is confirmed. The result's run is the confirming one. `told` hears of every probe.
+    Raises LoadError where nothing answers.
+    """
+    bodies = bodies_for(options) if bodies is None else bodies
+    hunt = _Hunt(options, bodies, told)
+    low, high = hunt.bracket()
+    low, high = hunt.narrow(low, high)
+    low, high, run = hunt.confirm(low, high)
+    found = Found(
+        inside=low,
+        outside=high,
+        limited_by_generator=any(p.generator_limited and p.rate == high for p in hunt.probes),
+        probes=hunt.probes,
+    )
+    return results.make(options, [run] if run else [], observe.models(options.url), found)
+
+
+class _Hunt:
+    """The probes made so far; each has a seed of its own."""
+
+    def __init__(self, options: Options, bodies: Sequence[bytes], told: Told) -> None:
+        self.options = options
+        self.bodies = bodies
+        self.told = told
+        self.probes: list[Probe] = []
+
+    def bracket(self) -> tuple[float, float]:
+        """A rate that passes and one that does not; the first is 0 where none passes."""
+        rate = self.options.rate
+        if self._passes(rate):
+            while self._passes(rate * 2):
+                rate *= 2
+            return rate, rate * 2
+        for _ in range(HALVINGS):
+            rate /= 2
+            if self._passes(rate):
+                return rate, rate * 2
+        return 0.0, rate
+
+    def narrow(self, low: float, high: float) -> tuple[float, float]:
+        """Until they differ by no more than the resolution."""
+        while low and high / low > 1 + self.options.resolution:
+            middle = (low * high) ** 0.5
+            low, high = (middle, high) if self._passes(middle) else (low, middle)
+        return low, high
+
+    def confirm(self, low: float, high: float) -> tuple[float, float, Run | None]:
+        """The highest rate at or below `low` that a whole run confirms, and that run."""
+        while low >= 1:
+            run = self._probe(low, (self.options.seconds,), self.options.warmup_s, True)
+            if run.holds(self.options):
+                return low, high, run
+            low, high = low / (1 + self.options.resolution), low
+        return 0.0, high, None
+
+    def _passes(self, rate: float) -> bool:
+        """Whether a probe decides for it; one undecided at its last look does not."""
+        warmup = min(_WARMUP_S, self.options.warmup_s)
+        run = self._probe(rate, self.options.probe_s, warmup, False)
+        return run.verdict.decision == Decision.INSIDE and run.valid
+
+    def _probe(self, rate: float, seconds: Sequence[float], warmup: float, confirming: bool) -> Run:
+        options = self.options
+        counts = [max(FEWEST << n, round(rate * length)) for n, length in enumerate(seconds)]
+        looks = confidence.plan_looks(counts, options.percentile, options.confidence)
+        early = max(HOPELESS, round(rate / 2))
+        if early < counts[0]:
+            looks = (Look(early, -1, (early + 1) // 2), *looks)
+        seed = options.seed + 1000 * (len(self.probes) + 1)
+        run = one_run(options, self.bodies, rate, seed, looks, warmup)
+        probe = Probe(
+            rate=rate,
+            decision=run.verdict.decision,
+            p99=run.latency.get("p99"),
+            requests=run.verdict.requests,
+            overruns=run.verdict.overruns,
+            generator_limited=not run.valid and run.generator.overruns < looks[-1].outside,
+            confirming=confirming,
+        )
+        self.probes.append(probe)
+        self.told(probe)
+        time.sleep(_REST_S)
+        return run

@@ -1,0 +1,1 @@
+"""Quality of learners in a bare loop, without broker and Redis."""

@@ -1,0 +1,1 @@
+"""The endpoint beside other servers that do the same work."""

@@ -1,0 +1,173 @@
+"""The endpoint beside its peers: the same work, the same generator, in turns, as ratios."""
+
+from __future__ import annotations
+
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.latency import search
+from benchmarks.latency.results import Options as LatencyOptions
+from benchmarks.load import bodies as bodies_
+from benchmarks.load.answers import GOOD
+from benchmarks.load.offer import offer
+from benchmarks.load.plan import SLOT, Plan
+from benchmarks.machine import Machine, facts
+from benchmarks.own_stack import Prepared
+from benchmarks.peers.setup import ECHO, PEERS, Peer, PeerError, prepare, running
+
+OURS = Peer("headrace", "Headrace")
+_ALIKE = 1e-6
+_SAMPLE = 20
+_MOST = 200_000
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of each measurement; `rates` are those at which latency is told."""
+
+    peers: tuple[str, ...] = tuple(peer.name for peer in PEERS)
+    repeats: int = 3
+    seconds: float = 5.0
+    rates: tuple[float, ...] = (200.0, 1000.0)
+    budget_ms: float = 50.0
+    connections: int = 64
+    seed: int = 1
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One server measured once: `at` has p50 and p99 in ms by rate, None where it cannot hold it.
+
+    `closed` is answers per second of a closed loop, `highest` the highest rate inside the budget;
+    `generator` is the load generator's share of a core in the closed loop.
+    """
+
+    name: str
+    repeat: int
+    at: dict[str, tuple[float, float] | None]
+    closed: float
+    highest: float
+    generator: float
+
+
+class Peers(msgspec.Struct, frozen=True, kw_only=True):
+    """All turns; ratios are of turns of the same repeat."""
+
+    kind: str
+    options: Options
+    machine: Machine
+    titles: dict[str, str]
+    turns: list[Turn]
+    missing: dict[str, str]
+
+
+def run(
+    alone: Prepared, options: Options, environments: Path, told: Callable[[Turn], None]
+) -> Peers:
+    """Measures them all, `told` hears of every turn; a peer that cannot run is named `missing`.
+
+    Raises PeerError where a peer's probabilities are not the endpoint's.
+    """
+    asked = [
+        body
+        for body in bodies_.of_domain(alone.domain.name, count=2_000, at=str(alone.at))
+        if b":null" not in body
+    ]
+    chosen = [peer for peer in PEERS if peer.name in options.peers]
+    turns: list[Turn] = []
+    missing: dict[str, str] = {}
+    ours = f"{alone.settings.endpoint}/predict"
+    with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
+        spec = prepare(alone, asked, Path(folder))
+        for repeat in range(options.repeats):
+            for peer in (OURS, ECHO, *chosen):
+                if peer.name in missing:
+                    continue
+                try:
+                    turns.append(
+                        _turn(peer, ours, asked, options, repeat, (alone, environments, spec))
+                    )
+                    told(turns[-1])
+                except PeerError as error:
+                    missing[peer.name] = str(error)
+    titles = {peer.name: peer.title for peer in (OURS, ECHO, *chosen)}
+    return Peers(
+        kind="peers", options=options, machine=facts(), titles=titles, turns=turns, missing=missing
+    )
+
+
+def _turn(
+    peer: Peer, ours: str, asked: list[bytes], options: Options, repeat: int,
+    where: tuple[Prepared, Path, Path],
+) -> Turn:  # fmt: skip
+    if peer is OURS:
+        return _measured(peer, ours, asked, options, repeat)
+    with running(peer, *where) as url:
+        wrapped = [peer.wrap(body) for body in asked]
+        if peer is not ECHO:
+            _check_alike(peer, url, ours, asked, wrapped)
+        return _measured(peer, url, wrapped, options, repeat)
+
+
+def _check_alike(peer: Peer, url: str, ours: str, asked: list[bytes], wrapped: list[bytes]) -> None:
+    for body, other in list(zip(asked, wrapped, strict=True))[:_SAMPLE]:
+        expected, found = _probability(ours, body), _probability(url, other)
+        if not abs(expected - found) <= _ALIKE:
+            raise PeerError(f"{peer.name} gives {found} for {body!r}, the endpoint {expected}")
+
+
+def _probability(url: str, body: bytes) -> float:
+    data = body.replace(SLOT, b"alike")
+    sent = urllib.request.Request(url, data, {"content-type": "application/json"})
+    with urllib.request.urlopen(sent, timeout=10) as answer:
+        told: dict[str, Any] = msgspec.json.decode(answer.read())
+    found = told["probability"] if "probability" in told else told["outputs"][0]["data"][0]
+    return float(found)
+
+
+def _measured(peer: Peer, url: str, asked: list[bytes], options: Options, repeat: int) -> Turn:
+    seed = options.seed + repeat
+    plan = Plan(
+        url=url, rate=1.0, warmup=0, requests=_MOST, connections=options.connections, seed=seed,
+        check=peer.check, closed_s=options.seconds, tag=f"peer-{repeat}-",
+    )  # fmt: skip
+    record, told = offer(plan, asked)
+    closed = np.isin(record.outcome, GOOD).sum() / max(1e-9, record.done.max() / 1e9)
+    highest = 0.0
+    if peer is not ECHO:
+        given = LatencyOptions(
+            url=url, rate=max(50.0, float(closed) / 2), seconds=options.seconds, warmup_s=1.0,
+            budget_ms=options.budget_ms, connections=options.connections, check=peer.check,
+            probe_s=(1.0, 2.0), resolution=0.1, seed=seed,
+        )  # fmt: skip
+        found = search.search(given, asked).search
+        highest = found.inside if found else 0.0
+    at = {f"{rate:g}": _latency(peer, url, asked, rate, options, seed) for rate in options.rates}
+    return Turn(
+        name=peer.name, repeat=repeat, at=at, closed=float(closed), highest=highest,
+        generator=told.cpu,
+    )  # fmt: skip
+
+
+def _latency(
+    peer: Peer, url: str, asked: list[bytes], rate: float, options: Options, seed: int
+) -> tuple[float, float] | None:
+    """p50 and p99, None where a request in a hundred or more is not answered within a second."""
+    plan = Plan(
+        url=url, rate=rate, warmup=round(rate), requests=round(rate * options.seconds),
+        connections=options.connections, seed=seed, check=peer.check, drain_s=2.0,
+    )  # fmt: skip
+    record = offer(plan, asked)[0].part(plan.warmup)
+    took = np.where(np.isin(record.outcome, GOOD), (record.done - record.intended) / 1e6, np.inf)
+    p50, p99 = np.percentile(took, [50, 99], method="lower").tolist()
+    return (p50, p99) if p99 <= 1_000 else None
+
+
+def save(result: Peers, path: Path) -> None:
+    """Write it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))

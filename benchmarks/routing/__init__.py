@@ -1,0 +1,1 @@
+"""What routing earns, and whether its judgements from the log hold."""

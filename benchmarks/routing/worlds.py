@@ -1,0 +1,128 @@
+"""Payments in which the best arm changes, and what every arm would have answered.
+
+Each learner answers and learns once in a world, from every label; policies then choose among these
+answers. So all policies see the same arms, and what each choice earns is known in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.drift.worlds import EPOCH, payment_vectors
+from benchmarks.learning.asked import Asked
+from benchmarks.learning.quality import prequential
+from online_models.learners import make
+from online_models.routes.rewards import reward_of
+from schemas.declare import DAY, DeclarationError, Domain, LearnerSpec, Routing, Stopping
+from schemas.domains import load
+from schemas.payments.simulator import World, plants, simulate
+
+F8 = NDArray[np.float64]
+I8 = NDArray[np.int64]
+
+DAYS, SINCE = 240, 60
+"""Days of payments; policies begin on day SINCE: before, learners know hardly a genuine payment,
+for a chargeback comes sooner than silence tells."""
+PLANTED = ("covariate@120x3", "concept@180")
+"""Amounts triple; later the frauds of large amounts end and small ones abroad begin."""
+CUSTOMERS, TERMINALS = 200, 80
+
+
+def _declared() -> Stopping:
+    reward = load("payments").routing.reward
+    if not isinstance(reward, Stopping):
+        raise DeclarationError(f"payments: reward {reward}; expected one in money")
+    return reward
+
+
+MONEY = _declared()
+"""It breaks even at an amount of 95."""
+
+_FOCAL = {"focal": 5.0, "calibrate": True}
+ARMS = (
+    LearnerSpec("base-rate", "base_rate"),
+    LearnerSpec("logistic", "logistic"),
+    LearnerSpec("tree", "hoeffding_tree"),
+    LearnerSpec("focal", "logistic", options=_FOCAL),
+    LearnerSpec("focal-static", "logistic", columns="static", options=_FOCAL),
+)
+NAMES = tuple(spec.name for spec in ARMS)
+
+
+def domain_of(feedback: str = "served") -> Domain:
+    """Payments with these arms and a reward in money; shares are renewed daily."""
+    given: dict[str, Any] = {"feedback": feedback}
+    routing = Routing(
+        sticky=("customer",),
+        sticky_for=DAY,
+        reward=MONEY,
+        half_life=30 * DAY,
+        every=DAY,
+        **given,
+    )
+    return replace(load("payments"), learners=ARMS, served="logistic", routing=routing)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What arms answer to n questions: `answers` as served, `before` when they learn [n, arms].
+
+    `requests` have what routes look at. `reward` [n, arms] is what each answer earns.
+    """
+
+    asked: Asked
+    requests: Sequence[dict[str, Any]]
+    answers: F8
+    before: F8
+    reward: F8
+
+    @property
+    def day(self) -> I8:
+        """The day of each question, from 0."""
+        return np.asarray((self.asked.at - EPOCH) // DAY)
+
+    @property
+    def scored(self) -> NDArray[np.bool_]:
+        """Which questions count."""
+        return np.asarray(self.day >= SINCE)
+
+
+def payments(seed: int, days: int = DAYS, planted: Sequence[str] = PLANTED) -> tuple[Asked, Any]:
+    """The questions of a world, and its payments as they were simulated."""
+    kept = tuple(one for one in plants(planted) if one.day < days)
+    world = World(days, seed=seed, customers=CUSTOMERS, terminals=TERMINALS, planted=kept)
+    paid, domain = simulate(world), load("payments")
+    label = (paid.chargeback > 0).astype(np.float64)
+    labelled = paid.time + np.where(label > 0, paid.chargeback, domain.label.deadline)
+    ids = np.char.add("p", np.arange(len(label)).astype(str))
+    vectors = payment_vectors(world, paid)
+    names, at = domain.vector_names, paid.time + EPOCH
+    return Asked(names, ids, at, vectors, label, labelled + EPOCH), paid
+
+
+def arms(seed: int, days: int = DAYS, planted: Sequence[str] = PLANTED) -> Arms:
+    """A world with every arm's answers; the same seed gives the same."""
+    domain = domain_of()
+    asked, paid = payments(seed, days, planted)
+    outcomes = [prequential(asked, make(spec, domain, seed)) for spec in ARMS]
+    answers = np.column_stack([one.asked for one in outcomes])
+    before = np.column_stack([one.before for one in outcomes])
+    columns = (asked.ids, paid.customer, paid.kind, paid.country)
+    requests = [
+        {"id": id_, "customer": f"c{who}", "kind": kind, "country": country}
+        for id_, who, kind, country in zip(*(c.tolist() for c in columns), strict=True)
+    ]
+    return Arms(asked, requests, answers, before, rewards(domain, asked, answers))
+
+
+def rewards(domain: Domain, asked: Asked, answers: F8) -> F8:
+    """What every answer earns [n, arms], by the domain's reward."""
+    reward = reward_of(domain)
+    stakes = [reward.stake(vector) for vector in asked.vectors.tolist()]
+    rows = zip(answers.tolist(), asked.label.tolist(), stakes, strict=True)
+    return np.array([[reward.of(p, label, stake) for p in row] for row, label, stake in rows])

@@ -1,0 +1,1 @@
+"""Throughput of the flows, from broker to sink."""

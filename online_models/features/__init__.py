@@ -1,0 +1,1 @@
+"""Features over sliding windows: tiles, their layout and bytes, and the vector made of them."""

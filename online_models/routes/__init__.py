@@ -1,0 +1,1 @@
+"""Routing: policies, what arms earn, editions of shares, judging from the log."""

@@ -1,0 +1,145 @@
+"""A route as a server reads it: which arm answers a request, and with what probability.
+
+Several servers that have read the same records choose alike, and nothing is remembered between
+requests: a key's draw is a hash, and the shares it is drawn by are those that held when the key's
+sticky time began. So neither a new edition nor a restart makes a key flicker.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from online_models.routes.policies import Distribution, Earned, choose, lot
+from online_models.routes.specs import ANY, PolicySpec, shares, spec_of
+from schemas.declare import Domain
+
+
+class Edition(NamedTuple):
+    """Shares by context that hold from `since` (ms) on; `policy` is how predictions name them."""
+
+    since: int
+    policy: str
+    shares: Mapping[str, Distribution]
+
+    @property
+    def by(self) -> str:
+        """The slice that its contexts are of; empty where it looks at none."""
+        return next((context.partition("=")[0] for context in self.shares if context), "")
+
+
+class Chosen(NamedTuple):
+    """An arm, the probability with which it was chosen, by which policy and for which unit.
+
+    Choices of one unit are one draw, whoever makes them.
+    """
+
+    arm: str
+    propensity: float
+    policy: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """The editions that may still decide, oldest first, and how keys stick to them."""
+
+    editions: Sequence[Edition]
+    withdrawn: frozenset[str] = frozenset()
+    sticky: tuple[str, ...] = ()
+    sticky_for: int = 1
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [edition.since for edition in self.editions]
+
+    @cached_property
+    def _bys(self) -> list[str]:
+        return [edition.by for edition in self.editions]
+
+    def choose(
+        self, request: Mapping[str, Any], at: int, available: Container[str]
+    ) -> Chosen | None:
+        """The choice for a request asked at `at` (ms); None where no arm with a share is available.
+
+        The shares of arms that are withdrawn or not available go to the others, in proportion.
+        """
+        unit, start = self._unit(request, at)
+        number = self._number(start)
+        edition, by = self.editions[number], self._bys[number]
+        found = edition.shares.get(f"{by}={request.get(by)}") if by else None
+        found = edition.shares[ANY] if found is None else found
+        left = {
+            arm: p
+            for arm, p in found.items()
+            if p > 0 and arm in available and arm not in self.withdrawn
+        }
+        if not left:
+            return None
+        arm, propensity = choose(left, unit)
+        return Chosen(arm, propensity, edition.policy, unit)
+
+    def _unit(self, request: Mapping[str, Any], at: int) -> tuple[str, int | None]:
+        """The unit of a request, and when its sticky time began; it is alone without a key.
+
+        Keys begin at moments of their own, so that a new edition reaches them little by little.
+        """
+        if not self.sticky:
+            return _hash(request["id"]), None
+        key = "|".join(str(request.get(name)) for name in self.sticky)
+        shift = int(lot(key, "sticky") * self.sticky_for)
+        epoch, passed = divmod(at + shift, self.sticky_for)
+        return _hash(f"{key}|{epoch}"), at - passed
+
+    def _number(self, start: int | None) -> int:
+        """The edition that held then; the newest where nothing sticks."""
+        if start is None:
+            return len(self.editions) - 1
+        return max(bisect_right(self._starts, start) - 1, 0)
+
+
+def _hash(key: str) -> str:
+    return blake2b(key.encode(), digest_size=8).hexdigest()
+
+
+def posteriors_of(route: Mapping[str, Any]) -> dict[str, dict[str, Earned]]:
+    """What the arms have earned, by context and arm, from a record of `route.avsc`."""
+    found: dict[str, dict[str, Earned]] = {}
+    for each in route["posteriors"]:
+        earned = Earned(each["weight"], each["total"], each["squares"], each["time"])
+        found.setdefault(each["context"], {})[each["arm"]] = earned
+    return found
+
+
+def route_of(
+    domain: Domain, route: Mapping[str, Any] | None, policy: Mapping[str, Any] | None
+) -> Route | None:
+    """What the newest records of the topic of routes say; None where they say nothing.
+
+    A policy that the flow has not taken up yet holds all the same, by what the arms had earned.
+    Raises PolicyError for a policy that this domain cannot have.
+    """
+    spec = spec_of(domain, policy) if policy else None
+    editions, withdrawn = editions_of(route) if route else [], route["withdrawn"] if route else ()
+    if spec and (route is None or route["version"] < spec.version):
+        editions, withdrawn = [*editions, _begun(spec, route)], ()
+    if not editions:
+        return None
+    routing = domain.routing
+    return Route(editions, frozenset(withdrawn), routing.sticky, routing.sticky_for)
+
+
+def editions_of(route: Mapping[str, Any]) -> list[Edition]:
+    """The editions of a record of `route.avsc`."""
+    return [Edition(each["since"], each["policy"], each["shares"]) for each in route["editions"]]
+
+
+def _begun(spec: PolicySpec, route: Mapping[str, Any] | None) -> Edition:
+    """The first edition of a policy."""
+    earned = posteriors_of(route) if route else {}
+    since = max([spec.since, *(e["since"] for e in route["editions"])] if route else [spec.since])
+    return Edition(since, spec.logged, shares(spec, earned))

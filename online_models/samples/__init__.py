@@ -1,0 +1,1 @@
+"""Samples of a stream in bounded space."""
