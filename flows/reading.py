@@ -67,7 +67,8 @@ class Reading:
     def tail(self, stream: str, partition: int, start: Position | None) -> Tail:
         """A reader of one partition of one of the domain's topics."""
         wait_ms = FETCH_WAIT_MS if stream == "events" else PATIENT_FETCH_WAIT_MS
-        return Tail(self.settings, self.domain.topic(stream), partition, start, wait_ms)
+        topic, live = self.domain.topic(stream), not self.until_end
+        return Tail(self.settings, topic, partition, start, wait_ms, live)
 
     def partitions(self, stream: str) -> range:
         """The partitions of one of the domain's topics."""

@@ -38,6 +38,9 @@ class Tail:
     Starts at `start`, at the oldest record when that is None or 0. Raises OffsetLost when the log
     does not hold the record before `start`, LogReplaced when it holds another one: going on would
     silently skip records. `wait_ms` is how long the broker may hold a fetch that finds nothing.
+
+    A partition into which something is written more often than that never tells its end: no fetch
+    finds nothing. A `live` one is at its end as well when all is taken that the last fetch knew of.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class Tail:
         partition: int,
         start: Position | None = None,
         wait_ms: int = 40,
+        live: bool = False,
     ) -> None:
         self.topic, self.partition = topic, partition
+        self._live = live
         self._settings = settings
         self._consumer = kafka.consumer(
             settings,
@@ -70,6 +75,7 @@ class Tail:
                 self.at_end = True
         if records:
             self.position = Position(records[-1].offset + 1, mark_of(records[-1]))
+            self.at_end = self.at_end or (self._live and self.position.offset >= self._end())
         return records
 
     def lag(self) -> int:

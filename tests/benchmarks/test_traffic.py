@@ -162,9 +162,6 @@ def test_nothing_is_sent_to_an_endpoint_elsewhere(
         pass
 
 
-@pytest.mark.xfail(
-    reason="open: since eight arms learn, no newer version answers within the 15 seconds"
-)
 @pytest.mark.slow
 def test_latency_and_freshness_while_everything_runs(tmp_path: Path) -> None:
     given = ["latency", "--rate", "100", "--seconds", "15", "--events-rate", "100"]
