@@ -212,6 +212,7 @@ def peers(
     from benchmarks.own_stack import own_stack
     from benchmarks.peers import report as peer_report
     from benchmarks.peers import run as peer_runs
+    from infra.stack import FLOWS
 
     known = peer_runs.Options().peers
     for name in only or ():
@@ -222,7 +223,7 @@ def peers(
     )
     console = Console()
     with own_stack(settings_of(ctx), seed=seed) as alone:
-        alone.stack.stop("features", "learning")
+        alone.stack.stop(*FLOWS)
         result = peer_runs.run(
             alone, options, environments, lambda turn: console.print(peer_report.turn_line(turn))
         )

@@ -17,37 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.comparison import Change, Comparison, other_machine, welch
 from benchmarks.freshness import run as fresh
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency import results
 from benchmarks.latency.confidence import PERCENTILES
 from benchmarks.latency.results import Options, Result, Run
-from benchmarks.machine import Machine
+from benchmarks.peers import compare as peers
+from benchmarks.peers import run as peer_runs
 
 ENOUGH_RUNS = 3
 _METRICS = tuple(f"p{p:g}" for p in PERCENTILES)
 _IGNORED = {"seed", "repeats", "url", "background"}
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of both results; `ratio` is b over a with its interval. Latencies in ms."""
-
-    metric: str
-    a: float
-    b: float
-    ratio: float
-    low: float
-    high: float
-    changed: bool
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """`unlike` lists what makes the two not the same measurement; `method` is how it was judged."""
-
-    method: str
-    unlike: list[str]
-    changes: list[Change]
-    notes: list[str]
 
 
 def compare(a: Result, b: Result, confidence: float = 0.99) -> Comparison:
@@ -81,8 +62,11 @@ def compare_files(first: Path, second: Path, confidence: float = 0.99) -> Compar
 
     Raises ResultError for a file that is no result, ValueError for two that cannot be compared.
     """
-    if _kind(first) == _kind(second) == fresh.FRESHNESS:
+    kinds = {_kind(first), _kind(second)}
+    if kinds == {fresh.FRESHNESS}:
         return compare_freshness(fresh.load(first), fresh.load(second), confidence)
+    if kinds == {peer_runs.PEERS_KIND}:
+        return peers.compare(peer_runs.load(first), peer_runs.load(second), confidence)
     return compare(results.load(first), results.load(second), confidence)
 
 
@@ -116,7 +100,7 @@ def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> C
     ]
     return Comparison(
         method=f"bootstrap over blocks of time, ratio of percentiles, {confidence * 100:g} %",
-        unlike=[*unlike, *_other_machine(a.machine, b.machine)],
+        unlike=[*unlike, *other_machine(a.machine, b.machine)],
         changes=changes,
         notes=["one run on a side: the noise between runs is unknown"],
     )
@@ -135,40 +119,12 @@ def _change(metric: str, a: float, b: float, low: float, high: float) -> Change:
     return Change(metric=metric, a=a, b=b, ratio=b / a, low=low, high=high, changed=changed)
 
 
-def _by_runs(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
-    tests = [stats.ttest_ind(_logs(b, m), _logs(a, m), equal_var=False) for m in _METRICS]
-    significant = _holm([float(test.pvalue) for test in tests], 1 - confidence)
-    changes = []
-    for metric, test, changed in zip(_METRICS, tests, significant, strict=True):
-        before, after = _logs(a, metric), _logs(b, metric)
-        interval = test.confidence_interval(confidence)
-        changes.append(
-            Change(
-                metric=metric,
-                a=float(np.exp(before.mean())),
-                b=float(np.exp(after.mean())),
-                ratio=float(np.exp(after.mean() - before.mean())),
-                low=float(np.exp(interval.low)),
-                high=float(np.exp(interval.high)),
-                changed=changed,
-            )
-        )
-    return changes
-
-
 def _logs(runs: Sequence[Run], metric: str) -> NDArray[np.float64]:
     return np.log([run.latency[metric] for run in runs if run.latency])
 
 
-def _holm(values: Sequence[float], error: float) -> list[bool]:
-    """Which p-values are significant together (Holm's step-down)."""
-    order = np.argsort(values)
-    told = [False] * len(values)
-    for position, index in enumerate(order):
-        if not values[index] <= error / (len(values) - position):
-            break
-        told[index] = True
-    return told
+def _by_runs(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
+    return welch({m: (_logs(a, m), _logs(b, m)) for m in _METRICS}, confidence)
 
 
 def _by_bootstrap(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
@@ -238,17 +194,4 @@ def _unlike(a: Result, b: Result) -> list[str]:
     ]
     if a.options.background != b.options.background:
         told.append(f"background: {a.options.background} against {b.options.background}")
-    return [*told, *_other_machine(a.machine, b.machine)]
-
-
-def _other_machine(a: Machine, b: Machine) -> list[str]:
-    told = []
-    for name in ("cpu", "cores", "system", "python"):
-        one, other = getattr(a, name), getattr(b, name)
-        if one != other:
-            told.append(f"machine's {name}: {one} against {other}")
-    for package, version in a.packages.items():
-        other = b.packages.get(package)
-        if version != other:
-            told.append(f"{package}: {version} against {other}")
-    return told
+    return [*told, *other_machine(a.machine, b.machine)]

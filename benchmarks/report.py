@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.compare import Comparison
+from benchmarks.comparison import Comparison
 from benchmarks.faults.run import Chaos
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import Decision

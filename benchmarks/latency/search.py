@@ -23,7 +23,7 @@ HOPELESS = 100
 That is no matter of chance, so it takes nothing from the error of the looks after it.
 """
 
-HALVINGS = 6  # below the first rate, before the search gives up
+HALVINGS = 6
 _WARMUP_S = 1.0
 _REST_S = 0.3  # between probes, so that one does not pay for the queue of the one before
 
@@ -31,9 +31,14 @@ Told = Callable[[Probe], None]
 
 
 def search(
-    options: Options, bodies: Sequence[bytes] | None = None, told: Told = lambda probe: None
+    options: Options,
+    bodies: Sequence[bytes] | None = None,
+    told: Told = lambda probe: None,
+    halvings: int = HALVINGS,
 ) -> Result:
     """Double the rate from `options.rate` until it is refused, halve the gap, then confirm.
+
+    Where that rate itself is refused it is halved so often before the search gives up.
 
     Gaps are halved on the scale of ratios until the two rates differ by `options.resolution`. Short
     probes flatter a server whose queue grows slowly, so the highest passed rate is confirmed by a
@@ -42,7 +47,7 @@ def search(
     Raises LoadError where nothing answers.
     """
     bodies = bodies_for(options) if bodies is None else bodies
-    hunt = _Hunt(options, bodies, told)
+    hunt = _Hunt(options, bodies, told, halvings)
     low, high = hunt.bracket()
     low, high = hunt.narrow(low, high)
     low, high, run = hunt.confirm(low, high)
@@ -58,10 +63,13 @@ def search(
 class _Hunt:
     """The probes made so far; each has a seed of its own."""
 
-    def __init__(self, options: Options, bodies: Sequence[bytes], told: Told) -> None:
+    def __init__(
+        self, options: Options, bodies: Sequence[bytes], told: Told, halvings: int
+    ) -> None:
         self.options = options
         self.bodies = bodies
         self.told = told
+        self.halvings = halvings
         self.probes: list[Probe] = []
 
     def bracket(self) -> tuple[float, float]:
@@ -71,7 +79,7 @@ class _Hunt:
             while self._passes(rate * 2):
                 rate *= 2
             return rate, rate * 2
-        for _ in range(HALVINGS):
+        for _ in range(self.halvings):
             rate /= 2
             if self._passes(rate):
                 return rate, rate * 2

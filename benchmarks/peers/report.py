@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.peers import ratios
 from benchmarks.peers.run import Peers, Turn
 from benchmarks.peers.setup import ECHO
 
@@ -44,29 +45,15 @@ def turn_line(turn: Turn) -> str:
     return f"{turn.name:>10}  {turn.closed:8,.0f}/s closed loop, {highest}"
 
 
-def ratios(result: Peers, name: str, figure: Callable[[Turn], float], inverse: bool) -> list[float]:
-    """Of each repeat: that server's figure over ours, or ours over its."""
-    by = {(turn.name, turn.repeat): figure(turn) for turn in result.turns}
-    pairs = [
-        (by["headrace", repeat], by[name, repeat])
-        for repeat in range(result.options.repeats)
-        if by.get((name, repeat)) and by.get(("headrace", repeat))
-    ]
-    return [ours / its if inverse else its / ours for ours, its in pairs]
-
-
 def _rates(result: Peers, turns: Sequence[Turn]) -> list[str]:
     name = turns[0].name
     closed = f"{np.median([turn.closed for turn in turns]):,.0f}"
-    floor = ratios(result, ECHO.name, lambda turn: turn.closed, False)
-    own = ratios(result, name, lambda turn: turn.closed, False)
-    shares = [its / most for its, most in zip(own, floor, strict=False)]
     if name == ECHO.name:
         return [closed, "1", "", ""]
     found = [turn.highest for turn in turns]
     highest = f"{np.median(found):,.0f}" if any(found) else "none"
-    times = ratios(result, name, lambda turn: turn.highest, True)
-    return [closed, _spread(shares), highest, _spread(times)]
+    times = ratios.times(result, name, ratios.highest)
+    return [closed, _spread(ratios.floor_shares(result, name)), highest, _spread(times)]
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from benchmarks.latency import search
 from benchmarks.latency.results import Options as LatencyOptions
+from benchmarks.latency.results import ResultError
 from benchmarks.load import bodies as bodies_
 from benchmarks.load.answers import GOOD
 from benchmarks.load.offer import offer
-from benchmarks.load.plan import SLOT, Plan
+from benchmarks.load.plan import Plan
 from benchmarks.machine import Machine, facts
 from benchmarks.own_stack import Prepared
+from benchmarks.peers.alike import Alike
 from benchmarks.peers.setup import ECHO, PEERS, Peer, PeerError, prepare, running
+from infra.processes import StartError
 
 OURS = Peer("headrace", "Headrace")
-_ALIKE = 1e-6
-_SAMPLE = 20
+PEERS_KIND = "peers"
+_HALVINGS = 2  # a server that misses the budget at an eighth of its closed loop has no rate
 _MOST = 200_000
 
 
@@ -68,65 +69,55 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True):
 def run(
     alone: Prepared, options: Options, environments: Path, told: Callable[[Turn], None]
 ) -> Peers:
-    """Measures them all, `told` hears of every turn; a peer that cannot run is named `missing`.
+    """Measures them all, `told` hears of every turn.
 
-    Raises PeerError where a peer's probabilities are not the endpoint's.
+    A peer is named `missing`, with the reason, where it cannot be installed or started, or gives
+    other probabilities than the endpoint.
     """
-    asked = [
-        body
-        for body in bodies_.of_domain(alone.domain.name, count=2_000, at=str(alone.at))
-        if b":null" not in body
-    ]
     chosen = [peer for peer in PEERS if peer.name in options.peers]
     turns: list[Turn] = []
     missing: dict[str, str] = {}
-    ours = f"{alone.settings.endpoint}/predict"
     with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
-        spec = prepare(alone, asked, Path(folder))
+        bench = _Bench(alone, options, environments, Path(folder))
         for repeat in range(options.repeats):
             for peer in (OURS, ECHO, *chosen):
                 if peer.name in missing:
                     continue
                 try:
-                    turns.append(
-                        _turn(peer, ours, asked, options, repeat, (alone, environments, spec))
-                    )
+                    turns.append(bench.turn(peer, repeat))
                     told(turns[-1])
-                except PeerError as error:
+                except (PeerError, StartError) as error:
                     missing[peer.name] = str(error)
-    titles = {peer.name: peer.title for peer in (OURS, ECHO, *chosen)}
     return Peers(
-        kind="peers", options=options, machine=facts(), titles=titles, turns=turns, missing=missing
+        kind=PEERS_KIND,
+        options=options,
+        machine=facts(),
+        titles={peer.name: peer.title for peer in (OURS, ECHO, *chosen)},
+        turns=turns,
+        missing=missing,
     )
 
 
-def _turn(
-    peer: Peer, ours: str, asked: list[bytes], options: Options, repeat: int,
-    where: tuple[Prepared, Path, Path],
-) -> Turn:  # fmt: skip
-    if peer is OURS:
-        return _measured(peer, ours, asked, options, repeat)
-    with running(peer, *where) as url:
-        wrapped = [peer.wrap(body) for body in asked]
-        if peer is not ECHO:
-            _check_alike(peer, url, ours, asked, wrapped)
-        return _measured(peer, url, wrapped, options, repeat)
+class _Bench:
+    """What all turns share."""
 
+    def __init__(self, alone: Prepared, options: Options, environments: Path, folder: Path) -> None:
+        bodies = bodies_.of_domain(alone.domain.name, count=2_000, at=str(alone.at))
+        self._asked = [body for body in bodies if b":null" not in body]
+        self._ours = f"{alone.settings.endpoint}/predict"
+        self._options = options
+        self._where = alone, environments, prepare(alone, self._asked, folder)
+        self._alike = Alike(alone, self._ours)
 
-def _check_alike(peer: Peer, url: str, ours: str, asked: list[bytes], wrapped: list[bytes]) -> None:
-    for body, other in list(zip(asked, wrapped, strict=True))[:_SAMPLE]:
-        expected, found = _probability(ours, body), _probability(url, other)
-        if not abs(expected - found) <= _ALIKE:
-            raise PeerError(f"{peer.name} gives {found} for {body!r}, the endpoint {expected}")
-
-
-def _probability(url: str, body: bytes) -> float:
-    data = body.replace(SLOT, b"alike")
-    sent = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(sent, timeout=10) as answer:
-        told: dict[str, Any] = msgspec.json.decode(answer.read())
-    found = told["probability"] if "probability" in told else told["outputs"][0]["data"][0]
-    return float(found)
+    def turn(self, peer: Peer, repeat: int) -> Turn:
+        """One server, started for this where it is not the endpoint; PeerError, StartError."""
+        if peer is OURS:
+            return _measured(peer, self._ours, self._asked, self._options, repeat)
+        with running(peer, *self._where) as url:
+            wrapped = [peer.wrap(body) for body in self._asked]
+            if peer is not ECHO:
+                self._alike.check(peer, url, self._asked, wrapped)
+            return _measured(peer, url, wrapped, self._options, repeat)
 
 
 def _measured(peer: Peer, url: str, asked: list[bytes], options: Options, repeat: int) -> Turn:
@@ -140,11 +131,11 @@ def _measured(peer: Peer, url: str, asked: list[bytes], options: Options, repeat
     highest = 0.0
     if peer is not ECHO:
         given = LatencyOptions(
-            url=url, rate=max(50.0, float(closed) / 2), seconds=options.seconds, warmup_s=1.0,
+            url=url, rate=max(1.0, float(closed) / 2), seconds=options.seconds, warmup_s=1.0,
             budget_ms=options.budget_ms, connections=options.connections, check=peer.check,
             probe_s=(1.0, 2.0), resolution=0.1, seed=seed,
         )  # fmt: skip
-        found = search.search(given, asked).search
+        found = search.search(given, asked, halvings=_HALVINGS).search
         highest = found.inside if found else 0.0
     at = {f"{rate:g}": _latency(peer, url, asked, rate, options, seed) for rate in options.rates}
     return Turn(
@@ -171,3 +162,11 @@ def save(result: Peers, path: Path) -> None:
     """Write it as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
+
+
+def load(path: Path) -> Peers:
+    """What `save` wrote; raises ResultError for any other file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Peers)
+    except msgspec.DecodeError as error:
+        raise ResultError(f"{path} is no result of the peers: {error}") from error

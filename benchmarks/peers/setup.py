@@ -17,6 +17,7 @@ import redis
 
 from benchmarks.load.plan import SLOT
 from benchmarks.own_stack import Prepared
+from benchmarks.peers import feast_service
 from infra import inspection, processes
 from infra.feature_store import FeatureStore
 from online_models.features.blobs import read_blob
@@ -58,6 +59,8 @@ PEERS = (
     Peer("mlserver", "MLServer, custom runtime", "/v2/models/flights/infer",
          "benchmarks.load.answers:v2", _v2, "/v2/models/flights/ready"),
     Peer("bentoml", "BentoML", ready="/readyz"),
+    Peer("feast", "Feast's server, features only", "/get-online-features",
+         "benchmarks.peers.feast_service:check", feast_service.question, "/health"),
 )  # fmt: skip
 ECHO = Peer("echo", "floor: uvicorn echo", check="status", ready="/", own_environment=False)
 
@@ -114,19 +117,20 @@ def prepare(alone: Prepared, bodies: Sequence[bytes], folder: Path) -> Path:
 
     Features are written as Redis hashes of values by name, finalised at the time asked about.
     """
-    model = next(
-        each
-        for each in inspection.models(alone.settings, alone.domain)
-        if each["name"] == alone.domain.served
-    )
     graph = folder / "model.onnx"
-    graph.write_bytes(model["onnx"])
+    graph.write_bytes(served_record(alone)["onnx"])
     requests = [msgspec.json.decode(body) for body in bodies]
     entities = _materialise(alone, requests)
     spec = {"redis": alone.settings.redis_url, "model": str(graph), "entities": entities}
     path = folder / "spec.json"
     path.write_bytes(msgspec.json.encode(spec))
     return path
+
+
+def served_record(alone: Prepared) -> dict[str, Any]:
+    """The newest record of `model.avsc` of the served learner."""
+    found = inspection.models(alone.settings, alone.domain)
+    return next(each for each in found if each["name"] == alone.domain.served)
 
 
 def _materialise(alone: Prepared, requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

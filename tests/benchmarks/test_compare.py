@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.compare import Change, compare
+from benchmarks.compare import compare
+from benchmarks.comparison import Change
 from benchmarks.latency import results
 from benchmarks.latency.results import Found, Options, Result, Run
 

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 here = Path(__file__).parent
-folder = Path(tempfile.mkdtemp(prefix="headrace-mlserver-"))
+folder = Path(tempfile.mkdtemp(prefix="mlserver-", dir=Path(os.environ["SPEC"]).parent))
 port = int(os.environ["PORT"])
 (folder / "settings.json").write_text(
     json.dumps(
