@@ -10,17 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from online_models.routes.earning import Routing
-from online_models.routes.offpolicy import (
-    Estimate,
-    Floats,
-    Log,
-    Unsupported,
-    doubly_robust,
-    mean,
-    snips,
-)
+from online_models.routes.intervals import Floats, Unsupported
+from online_models.routes.offpolicy import Estimate, Log, doubly_robust, mean, snips
 from online_models.routes.policies import PolicyError
-from online_models.routes.rewards import reward_of
+from online_models.routes.rewards import Reward, reward_of
 from online_models.routes.route import Edition
 from online_models.routes.specs import ANY, PolicySpec, shares
 from schemas.declare import Domain, Stopping
@@ -59,16 +52,16 @@ class Logged:
         numbered = {arm: number for number, arm in enumerate(arms)}
         slices = [repr(sorted(example["slices"].items())) for example in newest]
         units = [example["unit"] or f"id {example['id']}" for example in newest]
+        worth = np.array([_worth(reward, each, each["probability"]) for each in newest])
         log = Log(
             arms,
             np.array([numbered[example["arm"]] for example in newest]),
             np.array([example["propensity"] for example in newest]),
-            np.array(
-                [reward.of(e["probability"], e["label"], reward.stake(e["vector"])) for e in newest]
-            ),
+            worth[:, 0],
             np.unique(slices, return_inverse=True)[1],
             np.unique(units, return_inverse=True)[1],
             np.array([1.0 / example["seen"] for example in newest]),
+            worth[:, 1],
         )
         return cls(domain, newest, list(scores), log)
 
@@ -110,7 +103,7 @@ class Logged:
         None where outcomes stay hidden for good: no weight can stand for what is never seen.
         """
         ways: Mapping[str, Callable[[], Estimate]] = {
-            "as served": lambda: mean(self.log, self.log.reward, confidence),
+            "as served": lambda: mean(self.log, self.log.reward, self.log.other, confidence),
             "SNIPS": lambda: snips(self.log, target, confidence),
             "doubly robust": lambda: doubly_robust(self.log, target, confidence),
             "by all arms' scores": lambda: self._by_scores(target, confidence),
@@ -122,19 +115,25 @@ class Logged:
 
     def _by_scores(self, target: Floats, confidence: float) -> Estimate:
         """The mean of what each arm's score would have earned, where all of them are known."""
-        rewards, reward = np.full(target.shape, np.nan), reward_of(self.domain)
+        rewards, reward = np.full((*target.shape, 2), np.nan), reward_of(self.domain)
         rows = {example["id"]: row for row, example in enumerate(self.examples)}
         for score in self.scores:
             row = rows.get(score["id"])
             if row is not None and score["learner"] in self.log.arms:
-                example, arm = self.examples[row], self.log.arms.index(score["learner"])
-                stake = reward.stake(example["vector"])
-                rewards[row, arm] = reward.of(score["probability"], example["label"], stake)
-        expected = np.where(target > 0, target * rewards, 0.0).sum(axis=1)
-        if not np.isfinite(expected).all():
-            missing = int((~np.isfinite(expected)).sum())
+                arm = self.log.arms.index(score["learner"])
+                rewards[row, arm] = _worth(reward, self.examples[row], score["probability"])
+        chosen = target[:, :, None]
+        expected = np.where(chosen > 0, chosen * rewards, 0.0).sum(axis=1)
+        missing = int((~np.isfinite(expected[:, 0])).sum())
+        if missing:
             raise Unsupported(f"{missing} of {len(expected)} examples lack a score of its arms")
-        return mean(self.log, expected, confidence)
+        return mean(self.log, expected[:, 0], expected[:, 1], confidence)
+
+
+def _worth(reward: Reward, example: Record, probability: float) -> tuple[float, float]:
+    """What an answer has earned, and what it would have with the other label."""
+    stake, label = reward.stake(example["vector"]), example["label"]
+    return reward.of(probability, label, stake), reward.of(probability, 1.0 - label, stake)
 
 
 def _tried(way: str, estimate: Callable[[], Estimate]) -> Judged:

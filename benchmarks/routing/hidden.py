@@ -22,9 +22,9 @@ from online_models.learners import make
 from online_models.routes.decisions import Decider
 from schemas.declare import DAY
 
-SHARES: tuple[float | None, ...] = (None, 0.0, 0.05, 0.2)
+SHARES: tuple[float | None, ...] = (None, 0.0, 0.1)
 """Let through; None: every outcome comes to light, which is not to be had."""
-LEARNER = next(spec for spec in ARMS if spec.name == "focal")
+LEARNER = next(spec for spec in ARMS if spec.name == "logistic")
 PERIOD = 30
 
 

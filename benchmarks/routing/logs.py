@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.routing.worlds import F8, I8, NAMES, Arms
-from online_models.routes.offpolicy import Estimate, Log, Unsupported, doubly_robust, snips
+from online_models.routes.intervals import Unsupported
+from online_models.routes.offpolicy import Estimate, Log, doubly_robust, snips
 from schemas.declare import DAY
 
 WAYS: Mapping[str, Callable[[Log, F8], Estimate]] = {"SNIPS": snips, "doubly robust": doubly_robust}
 
 SPLIT = dict.fromkeys(NAMES, 1 / len(NAMES))
-LEANING = {name: 0.6 if name == "focal" else 0.1 for name in NAMES}
-TRIAL = {"tree": 0.99, "focal-static": 0.01}
+LEANING = {name: 0.7 if name == "logistic" else 0.1 for name in NAMES}
+TRIAL = {"tree": 0.99, "logistic-static": 0.01}
+ONE = {"logistic-static": 1.0}
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,31 @@ class Case:
 
 
 CASES = (
-    Case("A/B of all arms, 2,000 units", 2_000, SPLIT, {"focal-static": 1.0}),
-    Case("A/B of all arms, 10,000 units", 10_000, SPLIT, {"focal-static": 1.0}),
-    Case("A/B of all arms, 40,000 units", 40_000, SPLIT, {"focal-static": 1.0}),
-    Case("leaning to one arm, 40,000 units", 40_000, LEANING, {"tree": 0.5, "focal-static": 0.5}),
-    Case("A/B, a tenth of the stopped seen, 40,000", 40_000, SPLIT, {"focal-static": 1.0}, 0.1),
-    Case("canary of 1 %, 2,000 units", 2_000, TRIAL, {"focal-static": 1.0}),
-    Case("fixed, 10,000 units", 10_000, {"tree": 1.0}, {"focal-static": 1.0}),
+    Case("A/B of all arms, 2,500 units", 2_500, SPLIT, ONE),
+    Case("A/B of all arms, 10,000 units", 10_000, SPLIT, ONE),
+    Case("A/B of all arms, 40,000 units", 40_000, SPLIT, ONE),
+    Case("A/B of all arms, 160,000 units", 160_000, SPLIT, ONE),
+    Case(
+        "leaning to one arm, 40,000 units", 40_000, LEANING, {"tree": 0.5, "logistic-static": 0.5}
+    ),
+    Case("A/B, a tenth of the stopped seen, 40,000 units", 40_000, SPLIT, ONE, 0.1),
+    Case("A/B, a tenth of the stopped seen, 160,000 units", 160_000, SPLIT, ONE, 0.1),
+    Case("A/B, nothing stopped is seen, 40,000 units", 40_000, SPLIT, ONE, 0.0),
+    Case("canary of 1 %, 2,500 units", 2_500, TRIAL, ONE),
+    Case("fixed, 10,000 units", 10_000, {"tree": 1.0}, ONE),
 )
-"""The last two cannot support what is asked of them."""
+"""The last three cannot support what is asked of them."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A world's scored payments, ordered by unit; unit u's are those from starts[u] to ends[u]."""
+    """A world's scored payments, ordered by unit; unit u's are those from starts[u] to ends[u].
+
+    `reward` [n, arms], and `other` had the label been the other one.
+    """
 
     reward: F8
+    other: F8
     stopped: NDArray[np.bool_]
     slices: I8
     starts: I8
@@ -68,6 +79,7 @@ def pool(world: Arms, threshold: float) -> Pool:
     kinds = np.array([world.requests[i]["kind"] for i in kept[order].tolist()])
     return Pool(
         world.reward[kept[order]],
+        world.other[kept[order]],
         world.answers[kept[order]] >= threshold,
         np.unique(kinds, return_inverse=True)[1],
         edges[:-1],
@@ -95,8 +107,8 @@ def drawn(held: Pool, case: Case, seed: int) -> tuple[Log, F8]:
     row, arm, unit, stopped = row[seen], arm[seen], unit[seen], stopped[seen]
     weight = np.where(stopped, 1 / max(case.let_through, 1e-12), 1.0)
     units = np.unique(unit, return_inverse=True)[1]
-    slices, reward = held.slices[row], held.reward[row, arm]
-    log = Log(NAMES, arm, logging[arm], reward, slices, units, weight)
+    reward, other = held.reward[row, arm], held.other[row, arm]
+    log = Log(NAMES, arm, logging[arm], reward, held.slices[row], units, weight, other)
     return log, np.tile(_shares(case.target), (len(row), 1))
 
 

@@ -7,7 +7,7 @@ the flow has read by midnight decides from then on; a customer keeps an arm for 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,23 +40,22 @@ class Run:
         return f"{self.policy}{shown}{', all scored' if self.feedback == 'shadow' else ''}"
 
 
+LEARNING = (Run("epsilon-greedy"), Run("ucb"), Run("thompson"), Run("contextual", by="kind"))
 RUNS = (
     *(Run("fixed", arms={name: 1.0}) for name in NAMES),
     Run("split"),
-    Run("epsilon-greedy"),
-    Run("ucb"),
-    Run("thompson"),
-    Run("contextual", by="kind"),
-    Run("canary", arms={"tree": 1.0, "focal-static": 1.0}),
-    Run("canary", arms={"tree": 1.0, "logistic": 1.0}),
-    Run("epsilon-greedy", "shadow"),
-    Run("thompson", "shadow"),
+    Run("canary", arms={"base-rate": 1.0, "logistic": 1.0}),
+    Run("canary", arms={"logistic": 1.0, "base-rate": 1.0}),
+    *LEARNING,
+    *(replace(run, feedback="shadow") for run in LEARNING),
 )
-"""`split` gives every arm the same share: an A/B test without end."""
+"""`split` gives every arm the same share: uniform, an A/B test without end."""
 
 
 def choices(world: Arms, run: Run) -> I8:
     """The arm of each question [n]: one scored question after the other, the others at 0."""
+    if run.policy == "fixed":
+        return np.full(len(world.asked), NAMES.index(next(iter(run.arms))))
     domain = domain_of(run.feedback)
     spec = checked(domain, PolicySpec(run.policy, 1, 0, run.arms, {}, run.by))
     flow, asking = Routing(domain), spec.record()

@@ -59,6 +59,9 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path(
         "reports/bench/routing"
     ),
+    answers: Annotated[
+        Path | None, typer.Option(help="Folder that keeps learners' answers.")
+    ] = None,
 ) -> None:
     """Regret of every policy, coverage of the judge's intervals, and hidden outcomes."""
     from benchmarks.routing.pictures import draw
@@ -66,7 +69,7 @@ def main(
     days = QUICK_DAYS if quick else DAYS
     seeds, logs = (1, min(logs, 50)) if quick else (seeds, logs)
     shown = track(range(seeds), "worlds", console=Console(stderr=True))
-    worlds = [arms(seed, days) for seed in shown]
+    worlds = [arms(seed, days, folder=answers) for seed in shown]
     found, covered = regrets(worlds), coverage(worlds[0], logs)
     lived = hidden(min(seeds, HIDDEN_SEEDS), days)
     console = Console(width=120)
@@ -95,15 +98,17 @@ def regret_table(found: Mapping[str, Sequence[Regret]]) -> Table:
 
 
 def coverage_table(rows: Sequence[Covered]) -> Table:
-    """Of each case and way."""
-    table = Table("log", "way", "covered", "judged", "truth", "mean", "width")
+    """Of each case and way, and why its first refused log was refused."""
+    title = "95 % intervals; covered: of the judged; wrong: judged and not covered, of all logs"
+    heads = ("judged", "covered", "wrong", "truth", "mean", "width")
+    table = Table("log", "way", *heads, title=title)
     for row in rows:
-        share = f"{row.covered / row.judged:.1%}" if row.judged else "refused"
+        share = f"{row.covered / row.judged:.1%}" if row.judged else "–"
+        wrong = f"{(row.judged - row.covered) / row.logs:.1%}"
         numbers = (f"{value:.3f}" for value in (row.truth, row.mean, row.width))
-        table.add_row(row.case, row.way, share, f"{row.judged}/{row.logs}", *numbers)
-    for row in rows:
+        table.add_row(row.case, row.way, f"{row.judged}/{row.logs}", share, wrong, *numbers)
         if row.refusal:
-            table.add_row(row.case, row.way, f"[dim]{row.refusal}[/]")
+            table.add_row(f"[dim]refused: {row.refusal}[/]")
     return table
 
 

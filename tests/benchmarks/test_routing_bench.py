@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ from benchmarks.learning.asked import Asked
 from benchmarks.routing import hidden
 from benchmarks.routing.logs import SPLIT, Case, cover, pool, truth
 from benchmarks.routing.regret import Run, choices, regret
-from benchmarks.routing.worlds import MONEY, NAMES, SINCE, Arms, domain_of, rewards
+from benchmarks.routing.worlds import MONEY, NAMES, SINCE, Arms, arms, domain_of, rewards
 from schemas.declare import DAY
 
 COUNT, DAYS = 2_400, 60
-GOOD, WASTEFUL = NAMES.index("focal"), NAMES.index("tree")
+GOOD, WASTEFUL = NAMES.index("logistic"), NAMES.index("tree")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def world() -> Arms:
         {"id": i, "customer": f"c{n % 97}", "kind": "food", "country": "BE"}
         for n, i in enumerate(ids.tolist())
     ]
-    return Arms(asked, requests, answers, answers, rewards(domain, asked, answers))
+    earned = [rewards(domain, asked, answers, each) for each in (label, 1.0 - label)]
+    return Arms(asked, requests, answers, answers, *earned)
 
 
 def test_the_best_arm_has_no_regret_and_the_worst_all_of_it(world: Arms) -> None:
@@ -77,7 +79,26 @@ def test_a_log_that_never_tried_the_arm_is_refused(world: Arms) -> None:
     case = Case("fixed", 500, {"tree": 1.0}, {NAMES[GOOD]: 1.0})
     for row in cover(pool(world, MONEY.threshold), case, 3):
         assert (row.judged, row.covered) == (0, 0)
-        assert "never tried (focal)" in row.refusal
+        assert "never tried (logistic)" in row.refusal
+
+
+def test_a_log_in_which_no_fraud_was_stopped_is_refused_though_it_looks_even(world: Arms) -> None:
+    held = pool(world, MONEY.threshold)
+    case = Case("A/B", 500, SPLIT, {NAMES[WASTEFUL]: 0.5, NAMES[GOOD]: 0.5})
+    unlucky = replace(held, reward=np.minimum(held.reward, 0.0))
+    assert [row.judged for row in cover(unlucky, case, 3)] == [0, 0]
+    harmless = replace(unlucky, other=np.minimum(held.other, 0.0))
+    assert [row.judged for row in cover(harmless, case, 3)] == [3, 3]
+
+
+def test_answers_that_are_kept_are_the_same(tmp_path: Path) -> None:
+    first, again = (arms(3, 4, (), tmp_path) for _ in range(2))
+    assert len(list(tmp_path.iterdir())) == 1
+    assert np.array_equal(first.answers, again.answers)
+    assert np.array_equal(first.before, again.before, equal_nan=True)
+    other = arms(4, 4, (), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert len(other.asked) != len(first.asked)
 
 
 def test_a_stopped_payment_teaches_nothing_but_a_share(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from online_models.routes.offpolicy import Estimate, Floats, Log, Unsupported, doubly_robust, snips
+from online_models.routes.intervals import Floats, Unsupported
+from online_models.routes.offpolicy import Estimate, Log, doubly_robust, snips
 
 LOGS = 400
 MEANS = np.array([[0.1, 0.5, 0.3], [0.6, 0.2, 0.3]])
@@ -63,23 +64,41 @@ def test_only_arms_that_the_policy_chooses_are_named_as_missing() -> None:
         snips(log, np.tile([0.0, 1.0, 0.0], (len(log.arm), 1)))
 
 
+def rare(seed: int, rate: float) -> tuple[Log, Floats]:
+    """A log of rewards of 100, so rarely, that would have been had each label been the other."""
+    log, _ = logged(seed, n=3_000)
+    reward = np.where(np.random.default_rng(seed).random(3_000) < rate, 100.0, 0.0)
+    target = np.tile([0.4, 0.3, 0.3], (3_000, 1))
+    return replace(log, reward=reward, other=100.0 - reward), target
+
+
 @pytest.mark.parametrize("estimator", [snips, doubly_robust])
-def test_rewards_that_are_too_rare_are_refused_and_else_covered(estimator: object) -> None:
-    """Of 100 logs most are judged, or hardly any; the judged are covered nearly as they say."""
+@pytest.mark.parametrize(("rate", "most"), [(0.0003, False), (0.004, True), (0.05, True)])
+def test_rewards_that_are_too_rare_are_refused_and_else_covered(
+    estimator: object, rate: float, most: bool
+) -> None:
+    """Most logs are judged, or few; of those that are no fewer are covered than they say."""
     assert callable(estimator)
-    for rate, most in ((0.002, False), (0.05, True)):
-        covered = []
-        for seed in range(100):
-            log, _ = logged(seed, n=3_000)
-            rare = np.random.default_rng(seed).random(3_000) < rate
-            target = np.tile([0.4, 0.3, 0.3], (3_000, 1))
-            try:
-                estimate = estimator(replace(log, reward=np.where(rare, 100.0, 0.0)), target)
-            except Unsupported:
-                continue
-            covered.append(estimate.low <= 100.0 * rate <= estimate.high)
-        assert (len(covered) > 50) is most
-        assert not most or np.mean(covered) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100)
+    covered = []
+    for seed in range(200):
+        try:
+            estimate = estimator(*rare(seed, rate))
+        except Unsupported:
+            continue
+        covered.append(estimate.low <= 100.0 * rate <= estimate.high)
+    assert (len(covered) > 100) is most
+    assert np.mean(covered) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / len(covered))
+
+
+@pytest.mark.parametrize("estimator", [snips, doubly_robust])
+def test_a_log_that_has_seen_none_of_the_rare_rewards_is_refused(estimator: object) -> None:
+    """It looks even: only what might have been tells that it is not."""
+    assert callable(estimator)
+    log, target = rare(1, 0.0)
+    small = np.where(np.arange(3_000) % 7 == 0, -1.0, 0.0)
+    assert estimator(replace(log, reward=small, other=None), target).high < 0
+    with pytest.raises(Unsupported, match="rare or uneven"):
+        estimator(replace(log, reward=small, other=np.full(3_000, 100.0)), target)
 
 
 def test_rewards_that_are_alike_give_no_interval() -> None:
