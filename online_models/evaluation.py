@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -152,6 +152,34 @@ class Recent:
         return measure(self._labels[:held], self._probabilities[:held])
 
 
+class _Answer(NamedTuple):
+    """One example as a Tally counts it; its bins are those of the logit and of the probability."""
+
+    positive: bool
+    place: int
+    bin: int
+    gap: float
+    log_loss: float
+    brier: float
+
+
+def _answer(label: float, probability: float) -> _Answer:
+    if label not in (0, 1) or not 0.0 <= probability <= 1.0:
+        raise ValueError(f"label {label!r} and probability {probability!r}; expected 0 or 1")
+    clipped = min(max(probability, CLIP), 1.0 - CLIP)
+    yes, no = math.log(clipped), math.log1p(-clipped)
+    place = int((yes - no + LOGIT_REACH) * (SCORE_BINS / (2 * LOGIT_REACH)))
+    gap = probability - label
+    return _Answer(
+        label == 1,
+        min(max(place, 0), SCORE_BINS - 1),
+        min(int(probability * CALIBRATION_BINS), CALIBRATION_BINS - 1),
+        gap,
+        -yes if label else -no,
+        gap**2,
+    )
+
+
 class Tally:
     """A stream's measures in bounded memory; two of them add up to that of both streams.
 
@@ -169,18 +197,15 @@ class Tally:
 
     def update(self, label: float, probability: float) -> None:
         """Takes one example in; raises ValueError for no label or no probability."""
-        if label not in (0, 1) or not 0.0 <= probability <= 1.0:
-            raise ValueError(f"label {label!r} and probability {probability!r}; expected 0 or 1")
-        clipped = min(max(probability, CLIP), 1.0 - CLIP)
-        logit = math.log(clipped) - math.log1p(-clipped)
-        place = int((logit + LOGIT_REACH) * (SCORE_BINS / (2 * LOGIT_REACH)))
-        place = min(max(place, 0), SCORE_BINS - 1)
-        (self._positives if label else self._negatives)[place] += 1
-        self._gaps[min(int(probability * CALIBRATION_BINS), CALIBRATION_BINS - 1)] += (
-            probability - label
-        )
-        self._log_loss -= math.log(clipped) if label else math.log1p(-clipped)
-        self._brier += (probability - label) ** 2
+        self.count(_answer(label, probability))
+
+    def count(self, answer: _Answer) -> None:
+        """Takes in an example that is worked out already."""
+        positive, place, bin_, gap, log_loss, brier = answer
+        (self._positives if positive else self._negatives)[place] += 1
+        self._gaps[bin_] += gap
+        self._log_loss += log_loss
+        self._brier += brier
         self.examples += 1
 
     def __add__(self, other: Tally) -> Tally:
@@ -225,18 +250,21 @@ class Slices:
 
     def update(self, slices: Mapping[str, str], label: float, probability: float) -> None:
         """Takes one example in; raises ValueError as `Tally.update` does."""
-        self.overall.update(label, probability)
+        answer = _answer(label, probability)
+        self.overall.count(answer)
         for name, value in slices.items():
-            self._tally(name, value).update(label, probability)
+            self._tally(name, value).count(answer)
 
     def _tally(self, name: str, value: str) -> Tally:
         key = f"{name}={value}"
-        if key not in self.tallies:
+        found = self.tallies.get(key)
+        if found is None:
             known = self._values.get(name, 0)
             if known >= self.MOST:
                 key = f"{name}=other"
             self._values[name] = known + 1
-        return self.tallies.setdefault(key, Tally())
+            found = self.tallies.setdefault(key, Tally())
+        return found
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Counts, Counts]:

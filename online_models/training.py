@@ -16,6 +16,7 @@ from online_models.drift.reacting import Reacting
 from online_models.evaluation import Measures, Recent, Slices
 from online_models.export import check_graph
 from online_models.learners import Learner, make
+from online_models.learners.learner import InBatches
 from schemas.declare import Domain, LearnerSpec
 
 RECENT = 64
@@ -83,13 +84,12 @@ class Training:
         Raises GraphError where an export is no graph.
         """
         last = self._due(examples)
-        snapshot = card = None
-        scores = []
-        for number, example in enumerate(examples):
-            scores.append(self._learn(example))
-            if number == last:
-                snapshot = self._snapshot()
-                card = snapshot and self._card(snapshot)
+        if last is None:
+            return Taken(self._learn_all(examples), None, None)
+        scores = self._learn_all(examples[: last + 1])
+        snapshot = self._snapshot()
+        card = snapshot and self._card(snapshot)
+        scores += self._learn_all(examples[last + 1 :])
         return Taken(scores, snapshot, card)
 
     def quality(self) -> Measures:
@@ -110,16 +110,40 @@ class Training:
                 state.snapshot_examples, state.snapshot_time, last = count, state.time, number
         return last
 
+    def _learn_all(self, examples: Sequence[Example]) -> list[Record]:
+        learner = self.state.learner
+        if not (isinstance(learner, InBatches) and self._undisturbed(examples)):
+            return [self._learn(example) for example in examples]
+        version = learner.examples
+        said = learner.score_then_learn_many(
+            [example["vector"] for example in examples],
+            [example["label"] for example in examples],
+            [weight_of(example) for example in examples],
+        )
+        versions = range(version, version + len(said))
+        return [self._note(*each) for each in zip(examples, versions, said, strict=True)]
+
+    def _undisturbed(self, examples: Sequence[Example]) -> bool:
+        """Whether nothing can happen to the learner between these examples."""
+        state = self.state
+        foretold = any(example.get("provisional", ()) for example in examples)
+        return state.reacting is None and not state.early and not foretold
+
     def _learn(self, example: Example) -> Record:
         state = self.state
         for told in example.get("provisional", ()):
             self._foresee(told)
         version = state.learner.examples
         probability = self._score(example)
-        state.recent.append(example["vector"])
-        state.quality.update(example["label"], probability)
         if state.reacting is not None:
             state.reacting.after(state.learner, example, probability)
+        return self._note(example, version, probability)
+
+    def _note(self, example: Example, version: int, probability: float) -> Record:
+        """Takes what was said of an example into the measures; gives the score."""
+        state = self.state
+        state.recent.append(example["vector"])
+        state.quality.update(example["label"], probability)
         state.slices.update(example["slices"], example["label"], probability)
         return {
             "id": example["id"],

@@ -7,11 +7,11 @@ The model stays linear in its weights, so it still learns online, yet may bend w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 from numpy.typing import NDArray
-from river import base
+
+F8 = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 STEP = 0.5
 """Standard deviations between two knots."""
@@ -25,53 +25,50 @@ CLIP = 6.0
 KNOTS = int(2 * REACH / STEP) + 1
 CELLS = int(2 * CLIP / STEP)
 
+PLACES = 3
+"""Places that a number takes: the straight part, or the flag where it is missing; two knots."""
 
-class Curves(base.Transformer):  # type: ignore[misc]
-    """River transformer after a scaler: z by name → straight part, two knots; or a missing flag.
+_BESIDE = KNOTS + 1
+_MISSING = KNOTS + 3
+_SPAN = KNOTS + 4
 
-    Keys are `name`, `name@0` … `name@12` for the knots from -3 to 3, and `name?` where the number
-    is missing from the dict.
+
+class Curves:
+    """Where in a vector of weights the curves of `count` numbers are.
+
+    Each has the weight of its straight part, those of its knots from -3 to 3, two beside them that
+    stay 0, for where fewer are touched, and that of the flag where the number is missing.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.keys = [
-            (name, f"{name}?", tuple(f"{name}@{knot}" for knot in range(KNOTS))) for name in names
-        ]
+    def __init__(self, count: int) -> None:
+        self._first = np.arange(count, dtype=np.int64) * _SPAN
+        self.size = count * _SPAN
 
-    def transform_one(self, x: Mapping[str, float]) -> dict[str, float]:
-        """At most three keys a name."""
-        out: dict[str, float] = {}
-        last = KNOTS - 1
-        for name, missing, knots in self.keys:
-            z = x.get(name)
-            if z is None:
-                out[missing] = 1.0
-                continue
-            out[name] = z = -CLIP if z < -CLIP else CLIP if z > CLIP else z
-            place = (z + REACH) / STEP
-            if place <= 0.0:
-                out[knots[0]] = 1.0
-            elif place >= last:
-                out[knots[last]] = 1.0
-            else:
-                knot = int(place)
-                share = place - knot
-                out[knots[knot]] = 1.0 - share
-                out[knots[knot + 1]] = share
-        return out
+    def place(self, z: F8, known: NDArray[np.bool_], index: Ints, value: F8) -> None:
+        """Writes which weights scaled numbers [n, count] touch, and by how much: [n, 3 · count].
 
-    def tables(
-        self, weights: Mapping[str, float]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What a linear model with these weights adds for each name.
-
-        Gives its value at z = -6, -5.5 … 6 (shape [names, 25]; between them it is linear), and
-        its value where the number is missing (shape [names]).
+        What is not known touches its flag; its other two places get 0.
         """
-        get = weights.get
-        straight = np.array([get(name, 0.0) for name, _, _ in self.keys])
-        bent = np.array([[get(key, 0.0) for key in knots] for _, _, knots in self.keys])
+        count = len(self._first)
+        straight = np.minimum(np.maximum(z, -CLIP), CLIP)
+        at = np.minimum(np.maximum((straight + REACH) / STEP, 0.0), KNOTS - 1.0)
+        knot = at.astype(np.int64)
+        share = at - knot
+        knot[~known] = KNOTS
+        value[:, :count] = np.where(known, straight, 1.0)
+        value[:, count : 2 * count] = (1.0 - share) * known
+        value[:, 2 * count :] = share * known
+        index[:, :count] = np.where(known, self._first, self._first + _MISSING)
+        index[:, count : 2 * count] = knot + (self._first + 1)
+        index[:, 2 * count :] = np.where(at > 0.0, knot + 2, _BESIDE) + self._first
+
+    def tables(self, weights: F8) -> tuple[F8, F8]:
+        """What a linear model whose first weights are these adds for each number.
+
+        Gives its value at z = -6, -5.5 … 6 (shape [count, 25]; between them it is linear), and
+        its value where the number is missing (shape [count]).
+        """
+        own = weights[: self.size].reshape(-1, _SPAN)
         grid = np.linspace(-CLIP, CLIP, CELLS + 1)
         at = np.clip((grid + REACH) / STEP, 0, KNOTS - 1).astype(np.int64)
-        missing = np.array([get(key, 0.0) for _, key, _ in self.keys])
-        return straight[:, None] * grid + bent.reshape(-1, KNOTS)[:, at], missing
+        return own[:, :1] * grid + own[:, 1:_BESIDE][:, at], own[:, _MISSING]

@@ -1,4 +1,4 @@
-"""What a learner sees of the vector: signed logarithms of the numbers, one-hot keys of the buckets.
+"""What a learner sees of the vector: signed logarithms of the numbers.
 
 The same arithmetic stands in the exported graphs (`online_models.export.parts`), so a change here
 is a change there.
@@ -53,27 +53,10 @@ def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class Encoding:
-    """Makes River's dicts from vectors."""
+    """Makes the dicts of River's trees from vectors."""
 
     def __init__(self, seen: Inputs) -> None:
         self.inputs = seen
-        self.one_hot = tuple(
-            tuple(f"{name}={bucket}" for bucket in range(buckets))
-            for name, buckets in seen.categories
-        )
-
-    def __reduce__(self) -> tuple[type[Encoding], tuple[Inputs]]:
-        """Pickles what it is made from: the keys of large vocabularies are many."""
-        return Encoding, (self.inputs,)
-
-    def numerics(self, vector: Sequence[float]) -> dict[str, float]:
-        """Signed logarithm by name; unknown (NaN) and infinite numbers are left out."""
-        low, high = -math.inf, math.inf
-        return {
-            name: value
-            for name, value in zip(self.inputs.numerics, self._logs(vector), strict=True)
-            if low < value < high
-        }
 
     def filled(self, vector: Sequence[float]) -> dict[str, float]:
         """Signed logarithm by name; 0 where the number is unknown or infinite."""
@@ -81,14 +64,6 @@ class Encoding:
         return {
             name: value if low < value < high else 0.0
             for name, value in zip(self.inputs.numerics, self._logs(vector), strict=True)
-        }
-
-    def buckets(self, vector: Sequence[float]) -> dict[str, float]:
-        """`category=bucket` with 1.0 for each category; one outside its buckets is left out."""
-        return {
-            keys[int(bucket)]: 1.0
-            for keys, bucket in zip(self.one_hot, vector[self.inputs.first_category :], strict=True)
-            if -1 < bucket < len(keys)
         }
 
     def _logs(self, vector: Sequence[float]) -> list[float]:

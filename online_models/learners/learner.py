@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from schemas.declare import DeclarationError, LearnerSpec
 
@@ -70,6 +70,17 @@ class Learner(Protocol):
         ...
 
 
+@runtime_checkable
+class InBatches(Protocol):
+    """A learner that learns many examples in a row for less than one by one."""
+
+    def score_then_learn_many(
+        self, vectors: Sequence[Sequence[float]], labels: Sequence[float], weights: Sequence[float]
+    ) -> list[float]:
+        """`score_then_learn` of each in turn, to the bit, however they are cut into batches."""
+        ...
+
+
 class EncodedLearner(ABC, Generic[Seen]):
     """A learner that turns the vector into what it sees once, then scores that and learns it."""
 
@@ -104,6 +115,15 @@ class EncodedLearner(ABC, Generic[Seen]):
         self._learn(seen, label, weight)
         return probability
 
+    def score_then_learn_many(
+        self, vectors: Sequence[Sequence[float]], labels: Sequence[float], weights: Sequence[float]
+    ) -> list[float]:
+        """See `InBatches`; one by one, where a kind has nothing better."""
+        return [
+            self.score_then_learn(vector, label, weight)
+            for vector, label, weight in zip(vectors, labels, weights, strict=True)
+        ]
+
     def react(self, reaction: str) -> bool:
         """See `Learner.react`; which reactions a kind knows stands in its `_react`."""
         return self._react(Reaction(reaction))
@@ -113,13 +133,16 @@ class EncodedLearner(ABC, Generic[Seen]):
         return False
 
     def _learn(self, seen: Seen, label: float, weight: float) -> None:
+        self._check(label, weight)
+        if weight:
+            self._update(seen, bool(label), weight)
+            self.examples += 1
+
+    def _check(self, label: float, weight: float) -> None:
         if label not in (0, 1):
             raise ValueError(f"learner {self.name!r}: label {label!r}; expected 0 or 1")
         if not 0 <= weight < math.inf:
             raise ValueError(f"learner {self.name!r}: weight {weight!r}; expected 0 or more")
-        if weight:
-            self._update(seen, bool(label), weight)
-            self.examples += 1
 
 
 class _Dataclass(Protocol):

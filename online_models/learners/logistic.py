@@ -1,4 +1,4 @@
-"""Logistic regression that learns online: River's scaler, curves, River's model and AdaGrad.
+"""Logistic regression that learns online: River's scaler, curves, River's losses and AdaGrad.
 
 Figures (flights, asked one hour before departure, labels at landing, scored when asked by a
 snapshot at most 250 examples old, ROC AUC October to December): SGD 0.001 on straight columns
@@ -9,20 +9,26 @@ the newest landings, whose labels are of one kind on a bad day; AdaGrad's fallin
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from river import linear_model, optim, preprocessing
+from numpy.typing import NDArray
+from river import optim
 
 from online_models.export.graph import Graph
 from online_models.export.parts import Scaling, add_categories, add_curves
-from online_models.learners.curves import CLIP, STEP, Curves
-from online_models.learners.encoding import Encoding, Inputs, inputs
+from online_models.learners.buckets import Buckets
+from online_models.learners.curves import CLIP, PLACES, STEP, Curves
+from online_models.learners.encoding import Inputs, inputs, signed_log
 from online_models.learners.focal import Focal
 from online_models.learners.learner import EncodedLearner, options
+from online_models.learners.linear import Linear, Scaler
 from schemas.declare import DeclarationError, Domain, LearnerSpec
+
+F8 = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,27 +44,18 @@ class LogisticOptions:
     focal: float = 0.0
     beta: float = 1.0
 
-    def loss(self) -> Focal | None:
-        """The focal loss; None for River's own logistic loss."""
-        return Focal(self.focal, self.beta) if self.focal else None
-
-
-class AdaGrad(optim.AdaGrad):  # type: ignore[misc]
-    """River's AdaGrad, number for number, without asking the scheduler again for every weight."""
-
-    def _step_with_dict(
-        self, w: MutableMapping[str, float], g: Mapping[str, float]
-    ) -> MutableMapping[str, float]:
-        rate, eps, squares = self.learning_rate, self.eps, self.g2
-        for key, gradient in g.items():
-            squares[key] = square = squares[key] + gradient**2
-            w[key] -= rate / (square + eps) ** 0.5 * gradient
-        return w
+    def loss(self) -> optim.losses.BinaryLoss:
+        """The focal loss, or River's own logistic loss."""
+        return Focal(self.focal, self.beta) if self.focal else optim.losses.Log()
 
 
 class _Seen(NamedTuple):
-    numerics: dict[str, float]
-    x: dict[str, float]
+    """Rows [n, …] of a batch: what the scaler learns, and which weights are touched, how much."""
+
+    logs: F8
+    known: NDArray[np.bool_]
+    touched: Ints
+    value: F8
 
 
 class Logistic(EncodedLearner[_Seen]):
@@ -66,65 +63,98 @@ class Logistic(EncodedLearner[_Seen]):
 
     An example's numbers are scaled by what was known before it; the scaler learns them after the
     model has. The weight of an example multiplies its gradient, not its part in the scaling.
+    The intercept does not learn: each category's buckets sum to 1, they are the one that does.
     """
 
     def __init__(self, name: str, seen: Inputs, prior: float, chosen: LogisticOptions) -> None:
         super().__init__(name)
-        self._encoding = Encoding(seen)
-        self._scaler = preprocessing.StandardScaler()
-        # The scaler's dicts would grow when it is asked about a name it has not learned.
-        self._scaler.vars.update(dict.fromkeys(seen.numerics, 0.0))
-        self._curves = Curves(seen.numerics)
-        focal = chosen.loss()
-        self._model = linear_model.LogisticRegression(
-            AdaGrad(chosen.rate, chosen.eps),
-            focal,
-            l2=chosen.l2,
-            intercept_init=focal.link(prior) if focal else math.log(prior / (1.0 - prior)),
-            # Each category's one-hot keys sum to 1: they are the intercept that learns.
-            intercept_lr=0.0,
-        )
+        self._inputs = seen
+        self._scaler = Scaler(len(seen.numerics))
+        self._curves = Curves(len(seen.numerics))
+        self._buckets = Buckets(seen, self._curves.size)
+        self._linear = Linear(self._buckets.end, chosen.rate, chosen.eps, chosen.l2)
+        self._loss = chosen.loss()
+        focal = self._loss if isinstance(self._loss, Focal) else None
+        self._intercept = focal.link(prior) if focal else math.log(prior / (1.0 - prior))
+
+    def score_then_learn_many(
+        self, vectors: Sequence[Sequence[float]], labels: Sequence[float], weights: Sequence[float]
+    ) -> list[float]:
+        """See `InBatches`: scaled and placed together, since neither needs to know a label."""
+        for label, weight in zip(labels, weights, strict=True):
+            self._check(label, weight)
+        if not all(weights):
+            return super().score_then_learn_many(vectors, labels, weights)
+        whole, logs, known = self._read(vectors)
+        index, value = self._place(whole, self._scaler.learn(logs, known), known)
+        said = []
+        for row, by, label, weight in zip(index, value, labels, weights, strict=True):
+            logit = self._linear.dot(row, by) + self._intercept
+            said.append(self._loss.mean_func(logit))
+            self._linear.step(row, by, weight * self._loss.gradient(bool(label), logit))
+        self.examples += len(said)
+        return said
 
     def _see(self, vector: Sequence[float]) -> _Seen:
-        numerics = self._encoding.numerics(vector)
-        x = self._curves.transform_one(self._scaler.transform_one(numerics))
-        x.update(self._encoding.buckets(vector))
-        return _Seen(numerics, x)
+        whole, logs, known = self._read([vector])
+        return _Seen(logs, known, *self._place(whole, self._scaler.scaled(logs), known))
+
+    def _read(self, vectors: Sequence[Sequence[float]]) -> tuple[F8, F8, NDArray[np.bool_]]:
+        """The vectors, their numbers' signed logarithms (0 where unknown), and which are known."""
+        width, count = self._inputs.width, len(self._inputs.numerics)
+        for vector in vectors:
+            if len(vector) != width:
+                raise ValueError(f"vector of {len(vector)}; expected {width} numbers")
+        whole = np.array(vectors, np.float64).reshape(-1, width)
+        known = np.isfinite(whole[:, :count])
+        logs = signed_log(whole[:, :count])
+        logs[~known] = 0.0
+        return whole, logs, known
+
+    def _place(self, whole: F8, scaled: F8, known: NDArray[np.bool_]) -> tuple[Ints, F8]:
+        curved = PLACES * scaled.shape[1]
+        index = np.empty((len(whole), curved + len(self._inputs.categories)), np.int64)
+        value = np.empty(index.shape)
+        self._curves.place(scaled, known, index[:, :curved], value[:, :curved])
+        self._buckets.place(whole, index[:, curved:], value[:, curved:])
+        return index, value
 
     def _score(self, seen: _Seen) -> float:
-        probability: float = self._model.predict_proba_one(seen.x)[True]
+        probability: float = self._loss.mean_func(self._logit(seen))
         return probability
 
+    def _logit(self, seen: _Seen) -> float:
+        return self._linear.dot(seen.touched[0], seen.value[0]) + self._intercept
+
     def _update(self, seen: _Seen, positive: bool, weight: float) -> None:
-        self._model.learn_one(seen.x, positive, w=weight)
-        self._scaler.learn_one(seen.numerics)
+        gradient = weight * self._loss.gradient(positive, self._logit(seen))
+        self._linear.step(seen.touched[0], seen.value[0], gradient)
+        self._scaler.learn(seen.logs, seen.known)
 
     def export(self) -> bytes:
         """Scaling, curves and buckets as look-ups in tables, a sum and a sigmoid."""
-        encoding = self._encoding
-        weights = self._model.weights
-        graph = Graph(self.name, encoding.inputs.width)
-        clean, known = graph.cleaned(encoding.inputs.first_category)
+        seen, weights = self._inputs, self._linear.weights
+        graph = Graph(self.name, seen.width)
+        clean, known = graph.cleaned(seen.first_category)
         values, missing = self._curves.tables(weights)
         curves = add_curves(graph, clean, known, self._scaling(), values, missing)
-        logit = graph.add("Add", curves, graph.scalar(self._model.intercept))
-        if encoding.one_hot:
-            tables = [[weights.get(key, 0.0) for key in keys] for keys in encoding.one_hot]
+        logit = graph.add("Add", curves, graph.scalar(self._intercept))
+        if seen.categories:
+            tables = self._buckets.tables(weights)
             logit = graph.add(
-                "Add", logit, add_categories(graph, clean, encoding.inputs.first_category, tables)
+                "Add", logit, add_categories(graph, clean, seen.first_category, tables)
             )
-        loss = self._model.loss
+        loss = self._loss
         focal = isinstance(loss, Focal)
         return graph.finish(loss.export(graph, logit) if focal else graph.add("Sigmoid", logit))
 
     def _scaling(self) -> Scaling:
         """Where on the grid of the export a number lies; in its middle, where nothing varied."""
-        names = self._encoding.inputs.numerics
-        deviations = np.array([self._scaler.vars[name] ** 0.5 for name in names])
+        deviations = np.sqrt(self._scaler.variances)
         varied = deviations > 0
         return Scaling(
-            mean=np.array([self._scaler.means.get(name, 0.0) for name in names]) * varied,
-            factor=np.divide(1.0 / STEP, deviations, out=np.zeros(len(names)), where=varied),
+            mean=self._scaler.means * varied,
+            factor=np.divide(1.0 / STEP, deviations, out=np.zeros(len(varied)), where=varied),
             origin=CLIP / STEP,
         )
 
@@ -134,4 +164,6 @@ def make(spec: LearnerSpec, domain: Domain, seed: int) -> Logistic:
     seen, chosen = inputs(domain, spec.columns), options(spec, LogisticOptions)
     if chosen.focal < 0:
         raise DeclarationError(f"learner {spec.name!r}: focal {chosen.focal}; expected 0 or more")
+    if chosen.eps <= 0:
+        raise DeclarationError(f"learner {spec.name!r}: eps {chosen.eps}; expected above 0")
     return Logistic(spec.name, seen, domain.prior, chosen)

@@ -8,21 +8,24 @@ import pickle
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 import pytest
-from river import linear_model, optim, preprocessing, tree
+from river import tree
 
+from benchmarks.learning.bare import loops
 from online_models.evaluation import roc_auc
 from online_models.export import GraphError, check_graph, open_graph, run_graph
 from online_models.learners import KINDS, Learner, make
-from online_models.learners.curves import Curves
+from online_models.learners.curves import PLACES, Curves
 from online_models.learners.encoding import Encoding, inputs, signed_log, undo_signed_log
 from online_models.learners.focal import Focal
-from online_models.learners.logistic import AdaGrad, LogisticOptions
+from online_models.learners.learner import InBatches
+from online_models.learners.logistic import LogisticOptions
 from online_models.learners.wrapped import NAMES
 from schemas import domains
 from schemas.declare import DeclarationError, LearnerSpec
@@ -151,33 +154,38 @@ def test_base_rate_is_the_rate_with_the_prior_as_twenty_examples() -> None:
     assert made.predict(stream()[0].vector) == pytest.approx(expected)
 
 
-def test_logistic_is_the_plain_river_pipeline() -> None:
-    """River's scaler, regression and AdaGrad, fed with the same dicts, say the same to the bit."""
-    made, encoding = learner("logistic"), Encoding(inputs(FLIGHTS, "all"))
-    chosen = LogisticOptions()
-    scaler, curves = preprocessing.StandardScaler(), Curves(encoding.inputs.numerics)
-    model = linear_model.LogisticRegression(
-        optim.AdaGrad(chosen.rate, chosen.eps),
-        intercept_init=math.log(FLIGHTS.prior / (1 - FLIGHTS.prior)),
-        intercept_lr=0.0,
-    )
-    for vector, label in stream():
-        numerics = encoding.numerics(vector)
-        x = curves.transform_one(scaler.transform_one(numerics)) | encoding.buckets(vector)
-        assert made.predict(vector) == model.predict_proba_one(x)[True]
-        model.learn_one(x, bool(label))
-        scaler.learn_one(numerics)
-        made.learn(vector, label)
+@pytest.mark.parametrize("options", [{}, {"rate": 0.3, "eps": 1e-8}, {"l2": 0.01}])
+@pytest.mark.parametrize("columns", ["all", "static"])
+def test_logistic_is_the_plain_river_pipeline(
+    columns: Literal["all", "static"], options: dict[str, float]
+) -> None:
+    """River's own scaler, regression and AdaGrad, over dicts, say the same up to rounding."""
+    spec = LearnerSpec("x", "logistic", columns, options)
+    rows = [dict(zip(FLIGHTS.vector_names, vector, strict=True)) for vector, _ in stream()]
+    labels = [bool(label) for _, label in stream()]
+    made = make(spec, FLIGHTS, seed=0)
+    ours = [made.score_then_learn(vector, label) for vector, label in stream()]
+    for loop in loops(spec, FLIGHTS, seed=0).values():
+        np.testing.assert_allclose(list(loop(rows, labels)), ours, rtol=0, atol=1e-12)
 
 
-def test_adagrad_is_rivers() -> None:
-    ours = linear_model.LogisticRegression(AdaGrad(0.1, 1e-8))
-    rivers = linear_model.LogisticRegression(optim.AdaGrad(0.1, 1e-8))
-    for vector, label in stream()[:200]:
-        x = {str(place): value for place, value in enumerate(vector) if value == value}
-        ours.learn_one(x, bool(label))
-        rivers.learn_one(x, bool(label))
-    assert ours.weights == rivers.weights
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"stack"}))
+def test_batches_do_not_change_what_is_learned(kind: str) -> None:
+    """However examples are cut into batches, the scores and the graph are the same bytes."""
+    whole, cut, alone = (learner(kind) for _ in range(3))
+    assert isinstance(whole, InBatches)
+    assert isinstance(cut, InBatches)
+    vectors, labels = zip(*stream()[:900], strict=True)
+    weights = [1.0 + place % 3 for place in range(900)]
+    at_once = whole.score_then_learn_many(vectors, labels, weights)
+    pieces = []
+    for first, last in pairwise((0, 1, 2, 50, 333, 900)):
+        part = slice(first, last)
+        pieces += cut.score_then_learn_many(vectors[part], labels[part], weights[part])
+    each = zip(vectors, labels, weights, strict=True)
+    one_by_one = [alone.score_then_learn(*example) for example in each]
+    assert at_once == pieces == one_by_one
+    assert whole.export() == cut.export() == alone.export()
 
 
 def test_focal_probability_minimises_the_expected_loss() -> None:
@@ -251,17 +259,19 @@ def test_undone_logarithm_is_the_last_double_below() -> None:
 
 
 def test_curve_is_what_the_tables_say() -> None:
-    """A linear model over the keys of a curve, and interpolation in its table, are one function."""
-    curves = Curves(["a", "b"])
-    rng = np.random.default_rng(1)
-    keys = [key for name, missing, knots in curves.keys for key in (name, missing, *knots)]
-    weights = dict(zip(keys, rng.normal(size=len(keys)), strict=True))
+    """A linear model over the places of a curve, and interpolation in its table, are one function.
+
+    The places beside the knots count for nothing, whatever stands there.
+    """
+    curves = Curves(2)
+    weights = np.random.default_rng(1).normal(size=curves.size)
     values, missing = curves.tables(weights)
-    for z in [*rng.normal(size=200) * 4, 0.0, -6.0, 6.0, -3.0, 3.0, 1e300, -1e300]:
-        x = curves.transform_one({"a": float(z)})
-        total = sum(weights[key] * value for key, value in x.items())
-        expected = np.interp(z, np.linspace(-6, 6, 25), values[0]) + missing[1]
-        assert total == pytest.approx(expected, abs=1e-12)
+    zs = np.array([*np.random.default_rng(2).normal(size=200) * 4, 0, -6, 6, -3, 3, 1e300, -1e300])
+    z, known = np.column_stack([zs, zs]), np.array([[True, False]] * len(zs))
+    index, value = np.empty((len(zs), 2 * PLACES), np.int64), np.empty((len(zs), 2 * PLACES))
+    curves.place(z, known, index, value)
+    expected = np.interp(zs, np.linspace(-6, 6, 25), values[0]) + missing[1]
+    np.testing.assert_allclose((weights[index] * value).sum(axis=1), expected, atol=1e-12)
 
 
 def test_check_graph_sees_a_difference() -> None:
