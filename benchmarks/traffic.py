@@ -29,7 +29,8 @@ from schemas.avro import CORE
 from schemas.dataset import Stamped
 from schemas.declare import Domain
 
-SENDING = {"linger_ms": 0, "topic_metadata_refresh_fast_interval_ms": 20}
+SENDING = {"linger_ms": 20, "topic_metadata_refresh_fast_interval_ms": 20}
+"""Every batch is looked through by the embedded broker at each fetch: the fewer, the better."""
 
 
 class TrafficError(RuntimeError):

@@ -32,10 +32,12 @@ def flow(
       headrace flow features --process 1 --addresses a:2101,b:2101
     """
     from flows import run
+    from infra import processes
     from infra.logs import log_to_stderr
 
     if (process is None) != (addresses is None):
         raise typer.BadParameter("--process and --addresses go together")
     place = None if process is None else (process, str(addresses).split(","))
     log_to_stderr(ctx.obj)
+    processes.give_way(ctx.obj.nice)
     run.run(name, ctx.obj, workers, place, until_end, recovery)

@@ -21,10 +21,11 @@ from schemas.declare import Domain, Schema
 
 BATCH = 2_000
 """So many records share the cost of an item; twice as many gain little and wait longer."""
-IDLE, PATIENT_IDLE = timedelta(milliseconds=4), timedelta(milliseconds=25)
-FETCH_WAIT_MS, PATIENT_FETCH_WAIT_MS = 10, 200
+IDLE, PATIENT_IDLE = timedelta(milliseconds=5), timedelta(milliseconds=100)
+FETCH_WAIT_MS, PATIENT_FETCH_WAIT_MS = 20, 200
 """Events shall be servable at once. Labels come after hours and a model learns for milliseconds:
-asking for them as often would only cost broker and flows a core while nothing happens."""
+asking for them as often would only cost broker and flows a core while nothing happens. The embedded
+broker answers no fetch before the wait is over, and looks through all batches of the partition."""
 
 
 class Stop:

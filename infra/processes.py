@@ -44,6 +44,20 @@ def dying_with_parent(command: Sequence[str], signal: int = 9) -> list[str]:
     return [*launcher, str(os.getpid()), str(signal), *command]
 
 
+def give_way(nice: int) -> None:
+    """Lets other processes go before this one; 19 is the furthest.
+
+    Linux weighs processes of different sessions by their sessions' niceness (sched(7), the
+    autogroup feature), so that is set as well where this process began one.
+    """
+    if not nice:
+        return
+    os.nice(nice)
+    group = Path("/proc/self/autogroup")
+    if group.exists() and os.getsid(0) == os.getpid():
+        group.write_text(str(nice))
+
+
 def start(
     command: Sequence[str],
     log: Path,

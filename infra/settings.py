@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     wait_s: float = Field(
         default=10.0, gt=0, description="Seconds to wait for a broker, registry or Redis to answer."
     )
+    nice: int = Field(
+        default=0, ge=0, le=19, description="How far a flow gives way to other processes (nice)."
+    )
     seed: int = Field(default=1, description="Seeds whatever draws random numbers.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least serious log line that is written."

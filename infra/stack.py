@@ -27,6 +27,10 @@ from schemas import domains
 
 FLOWS = ("features", "learning", "sampling", "routing", "drift")
 ENDPOINT, BROKER, REDIS = "endpoint", "broker", "redis"
+BACKGROUND = frozenset(FLOWS) - {"features"}
+"""Flows whose results no answer waits for."""
+GIVING_WAY = 10
+"""Their niceness: on a machine that is busy, questions and features come first."""
 PATIENCE = 15.0
 """Seconds that a process is given to end by itself: the endpoint delivers what it has logged."""
 
@@ -168,6 +172,8 @@ class Stack:
 
     def _start_room(self, name: str, command: Sequence[str], **changes: object) -> None:
         port = processes.free_port()
+        if name in BACKGROUND:
+            changes["nice"] = max(self.settings.nice, GIVING_WAY)
         environment = child_environment(self.settings, metrics_port=port, **changes)
         log = self._log(name)
         child = processes.start(
