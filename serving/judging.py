@@ -33,19 +33,33 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Logged:
-    """Examples as they were served, the corrected ones once, and every arm's scores of them."""
+    """Examples as they were served, the corrected ones once, and every arm's scores of them.
+
+    `examples` are those that are judged, `history` all there are: policies learn from these.
+    """
 
     domain: Domain
     examples: Sequence[Record]
     scores: Sequence[Record]
     log: Log
+    history: Sequence[Record]
 
     @classmethod
-    def of(cls, domain: Domain, examples: Iterable[Record], scores: Iterable[Record]) -> Logged:
-        """From records in the order of their topics; raises Unsupported where there are none."""
-        newest = list({example["id"]: example for example in examples}.values())
+    def of(
+        cls,
+        domain: Domain,
+        examples: Iterable[Record],
+        scores: Iterable[Record],
+        since: int | None = None,
+    ) -> Logged:
+        """From records in the order of their topics, judging those asked from `since` (ms) on.
+
+        Raises Unsupported where there are none.
+        """
+        history = list({example["id"]: example for example in examples}.values())
+        newest = [each for each in history if since is None or each["asked"] >= since]
         if not newest:
-            raise Unsupported("the log holds no example yet")
+            raise Unsupported("the log holds no example yet" + (" since then" if history else ""))
         reward = reward_of(domain)
         arms = [spec.name for spec in domain.learners]
         arms += sorted({example["arm"] for example in newest} - {*arms})
@@ -63,7 +77,7 @@ class Logged:
             np.array([1.0 / example["seen"] for example in newest]),
             worth[:, 1],
         )
-        return cls(domain, newest, list(scores), log)
+        return cls(domain, newest, list(scores), log, history)
 
     def target(self, spec: PolicySpec) -> Floats:
         """The spec's probabilities [n, arms] as it would have been when each example was asked.
@@ -93,7 +107,7 @@ class Logged:
         if spec.name in {"fixed", "shadow", "split"}:
             return []
         run = Routing(replace(self.domain, routing=routing), keep_all=True)
-        entries = [("example", each) for each in self.examples]
+        entries = [("example", each) for each in self.history]
         run.take([*entries, *(("score", each) for each in self.scores)])
         return run.editions
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infra.terminal import complain, out, print_table, shown, utc
+
+if TYPE_CHECKING:
+    from serving.route_desk import Verdict
 
 app = typer.Typer(help="See, set and judge which arm answers.", no_args_is_help=True)
 
@@ -29,6 +33,13 @@ Options = Annotated[
 Epsilon = Annotated[float | None, typer.Option(help="Share for any arm, of epsilon-greedy.")]
 Explore = Annotated[float | None, typer.Option(help="Share for any arm, of ucb and thompson.")]
 By = Annotated[str, typer.Option(help="The slice of a contextual policy.")]
+Since = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="Judge only what was asked from then on, as 2013-07-01 (UTC).",
+    ),
+]
 
 
 @app.command()
@@ -69,7 +80,7 @@ def show(ctx: typer.Context) -> None:
         for context, found in newest.shares.items()
         for arm in arms
     ]
-    title = f"{newest.policy} from {utc(newest.since)} on"
+    title = f"{newest.policy} {_from(newest.since)}"
     print_table(title, ("context", "arm", "share", "mean reward", "ahead", "weight"), rows)
     out.print("ahead: of the answer that was served, where every arm is scored; weight: in rewards")
 
@@ -90,7 +101,7 @@ def set_(
 
     given = _options(option, epsilon, explore)
     spec = route_desk.ask(ctx.obj, domains.load(ctx.obj.domain), policy, arms, given, by)
-    out.print(f"{spec.logged} over {', '.join(spec.arms)}, from {utc(spec.since)} on")
+    out.print(f"{spec.logged} over {', '.join(spec.arms)}, {_from(spec.since)}")
 
 
 @app.command(help=f"What another policy or arm would have earned, by what was logged.\n{POLICIES}")
@@ -103,6 +114,7 @@ def evaluate(
     explore: Explore = None,
     by: By = "",
     option: Options = None,
+    since: Since = None,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals.")] = 0.95,
 ) -> None:
     """Exit code 1 where the log cannot support an estimate."""
@@ -111,24 +123,33 @@ def evaluate(
     from serving import route_desk
 
     if (policy is None) == (arm is None):
-        raise typer.BadParameter("give --policy or --arm")
+        raise typer.BadParameter("give either --policy or --arm")
+    if arm and arms:
+        raise typer.BadParameter("--arms are those of a --policy; give --arm alone")
     domain = domains.load(ctx.obj.domain)
     chosen = {arm: 1.0} if arm else route_desk.arms_of(arms)
     given = _options(option, epsilon, explore)
     spec = checked(domain, PolicySpec(policy or "fixed", 0, 0, chosen, given, by))
-    judged = route_desk.judge(ctx.obj, domain, spec, confidence)
+    start = round(since.replace(tzinfo=UTC).timestamp() * 1_000) if since else None
+    verdict = route_desk.judge(ctx.obj, domain, spec, confidence, start)
+    _tell(verdict, f"Reward of {arm or spec.name} a request, intervals of {confidence:.0%}")
+    out.print(f"reward: {route_desk.reward_in_words(domain)}")
+    if any(each.estimate is None for each in verdict.judged):
+        raise typer.Exit(1)
+
+
+def _tell(verdict: Verdict, title: str) -> None:
     rows: list[tuple[Any, ...]] = []
-    for way, estimate, why in judged:
+    for way, estimate, why in verdict.judged:
         if estimate is None:
             rows.append((way, "no estimate", None, None))
             complain(f"{way}: {why}")
         else:
             reach = f"{estimate.low:.5g} to {estimate.high:.5g}"
             rows.append((way, shown(estimate.value), reach, f"{estimate.effective:,.0f}"))
-    title = f"Reward of {arm or spec.name} a request, intervals of {confidence:.0%}"
     print_table(title, ("by", "reward", "interval", "effective samples"), rows)
-    if any(each.estimate is None for each in judged):
-        raise typer.Exit(1)
+    first, last = map(utc, verdict.asked)
+    out.print(f"from {verdict.examples:,} examples, asked {first} to {last}")
 
 
 def _options(
@@ -143,6 +164,11 @@ def _options(
         except ValueError:
             raise typer.BadParameter(f"{word!r}; expected NAME=NUMBER") from None
     return found
+
+
+def _from(since: int) -> str:
+    """Since when a policy holds; one that came before all questions holds for the first."""
+    return f"from {utc(since)} on" if since > 1 else "from the first request on"
 
 
 def _number(value: float | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from infra import inspection, kafka
@@ -13,7 +14,7 @@ from infra.settings import Settings
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import PolicySpec, checked, declared, spec_of
 from schemas.avro import CORE
-from schemas.declare import Domain
+from schemas.declare import Domain, Stopping
 from serving.judging import Judged, Logged
 
 Records = Mapping[str, dict[str, Any]]
@@ -81,10 +82,35 @@ def newest_asked(settings: Settings, domain: Domain) -> int:
     return max((record["time"] for _, record, _ in decoder.batch(topic, 0, raws).good), default=0)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Estimates of a policy from so many examples, asked from the first time to the last (ms)."""
+
+    judged: Sequence[Judged]
+    examples: int
+    asked: tuple[int, int]
+
+
 def judge(
-    settings: Settings, domain: Domain, spec: PolicySpec, confidence: float
-) -> Sequence[Judged]:
-    """What the policy would have earned, by the whole log; raises Unsupported for an empty one."""
+    settings: Settings, domain: Domain, spec: PolicySpec, confidence: float, since: int | None
+) -> Verdict:
+    """What the policy would have earned, by what was asked from `since` (ms) on.
+
+    Raises Unsupported where that is nothing.
+    """
     examples = inspection.read(settings, domain, "examples")
-    logged = Logged.of(domain, examples, inspection.read(settings, domain, "scores"))
-    return logged.judge(logged.target(spec), confidence)
+    logged = Logged.of(domain, examples, inspection.read(settings, domain, "scores"), since)
+    times = [example["asked"] for example in logged.examples]
+    judged = logged.judge(logged.target(spec), confidence)
+    return Verdict(judged, len(times), (min(times), max(times)))
+
+
+def reward_in_words(domain: Domain) -> str:
+    """What the numbers of rewards are."""
+    reward = domain.routing.reward
+    if not isinstance(reward, Stopping):
+        return "minus log loss"
+    return (
+        f"{reward.amount} of stopped positives, less {reward.cost:g} for a stopped negative; "
+        f"stopped from a probability of {reward.threshold:g} on"
+    )

@@ -20,6 +20,8 @@ ENOUGH = 50.0
 """Least effective sample size (Kong, 1992) for which an interval is given."""
 TOLERATED = 0.01
 """Share of the judged policy's choices that the log may never have tried."""
+UNREACHED = 0.05
+"""Share of them that it may have been unable to try: at another time, or in another slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,20 @@ class Log:
                 f"the log is worth {effective:.0f} samples of this policy; expected {ENOUGH:.0f}: "
                 "it chose these arms too rarely; widen exploration or wait"
             )
+        self._check_reach(weights)
         return weights
+
+    def _check_reach(self, weights: Floats) -> None:
+        """Importance weights are 1 in the mean where the log could choose all the policy does."""
+        stands_for = self.stands_for
+        reached = float(weights @ stands_for / stands_for.sum())
+        sums = self.by_unit((weights - reached) * stands_for)
+        error = float(np.sqrt(sums @ sums)) / float(stands_for.sum())
+        if 1.0 - reached > UNREACHED + 3.0 * error:
+            raise Unsupported(
+                f"for {1.0 - reached:.0%} of its records the log could not choose this policy's "
+                "arms, of another policy or for want of a model; judge what was asked --since then"
+            )
 
 
 def snips(log: Log, target: Floats, confidence: float = 0.95) -> Estimate:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from online_models.routes.intervals import Unsupported
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import PolicySpec, checked
 from schemas.declare import Domain, LogScore, Routing, Stopping
@@ -63,6 +64,31 @@ def test_every_way_finds_what_an_arm_earns() -> None:
         wanted = 20.0 if way != "as served" else 10.0
         assert estimate.low <= wanted <= estimate.high, way
         assert estimate.high - estimate.low < 15, way
+
+
+def test_a_log_that_could_not_choose_the_arm_at_first_is_judged_since_it_could() -> None:
+    """Logistic alone answered the first half; frauds of that half were worth ten times as much."""
+    logged = log_of(domain_of(0.1), 12_000)
+    half = 6_000
+    early = [
+        {**one, "propensity": 1.0, "vector": [1_000.0] * len(one["vector"])}
+        for one in logged.examples
+        if one["asked"] < half and one["arm"] == "logistic"
+    ]
+    late = [one for one in logged.examples if one["asked"] >= half]
+    whole = Logged.of(logged.domain, [*early, *late], logged.scores)
+    spec = checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0}))
+    refused = {one.way: one for one in whole.judge(whole.target(spec), 0.95)}
+    for way in ("SNIPS", "doubly robust"):
+        assert refused[way].estimate is None
+        assert "could not choose" in refused[way].why
+    since = Logged.of(logged.domain, [*early, *late], logged.scores, half)
+    assert (len(since.examples), len(since.history)) == (len(late), len(late) + len(early))
+    for one in since.judge(since.target(spec), 0.99):
+        assert one.estimate, one
+        assert one.estimate.low <= (10.0 if one.way == "as served" else 20.0) <= one.estimate.high
+    with pytest.raises(Unsupported, match="since then"):
+        Logged.of(logged.domain, late, logged.scores, 12_001)
 
 
 def test_nothing_is_estimated_where_what_is_stopped_never_comes_to_light() -> None:

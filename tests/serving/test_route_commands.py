@@ -1,0 +1,55 @@
+"""What `headrace route` says, without a broker: `tests/serving/test_routing.py` has the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from online_models.routes.offpolicy import Estimate
+from schemas.declare import DAY, Routing
+from schemas.domains import load
+from serving import route_commands, route_desk
+from serving.judging import Judged
+from serving.route_desk import Verdict
+
+VERDICT = Verdict(
+    [Judged("SNIPS", None, "rewards are too rare"), Judged("as served", Estimate(1, 0.5, 2, 80))],
+    1_200,
+    (DAY, 3 * DAY),
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "either --policy or --arm"),
+        (["--policy", "ucb", "--arm", "tree"], "either --policy or --arm"),
+        (["--arm", "tree", "--arms", "tree,logistic"], "give --arm alone"),
+        (["--arm", "tree", "--since", "yesterday"], "does not match the formats"),
+    ],
+)
+def test_a_wrong_question_is_named(words: list[str], said: str) -> None:
+    found = CliRunner(env={"COLUMNS": "200"}).invoke(route_commands.app, ["evaluate", *words])
+    assert found.exit_code == 2
+    assert said in found.output
+
+
+def test_a_verdict_tells_what_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
+    route_commands._tell(VERDICT, "Reward of tree a request")
+    said = capsys.readouterr()
+    assert "from 1,200 examples, asked 1970-01-02 00:00:00Z to 1970-01-04 00:00:00Z" in said.out
+    assert "0.5 to 2" in said.out
+    assert "SNIPS: rewards are too rare" in said.err
+
+
+def test_rewards_are_said_in_words() -> None:
+    payments = load("payments")
+    assert "less 5 for a stopped negative" in route_desk.reward_in_words(payments)
+    assert route_desk.reward_in_words(replace(payments, routing=Routing())) == "minus log loss"
+
+
+def test_a_policy_of_the_first_hour_holds_from_the_first_request_on() -> None:
+    assert route_commands._from(1) == "from the first request on"
+    assert route_commands._from(DAY) == "from 1970-01-02 00:00:00Z on"
