@@ -106,7 +106,7 @@ def drawn(held: Pool, case: Case, seed: int) -> tuple[Log, F8]:
     seen = ~stopped | (rng.random(len(row)) < case.let_through)
     row, arm, unit, stopped = row[seen], arm[seen], unit[seen], stopped[seen]
     weight = np.where(stopped, 1 / max(case.let_through, 1e-12), 1.0)
-    units = np.unique(unit, return_inverse=True)[1]
+    units = np.cumsum(np.diff(unit, prepend=-1) > 0) - 1
     reward, other = held.reward[row, arm], held.other[row, arm]
     log = Log(NAMES, arm, logging[arm], reward, held.slices[row], units, weight, other)
     return log, np.tile(_shares(case.target), (len(row), 1))

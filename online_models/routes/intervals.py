@@ -35,10 +35,10 @@ def interval(sums: Floats, n: int, largest: float, confidence: float) -> tuple[f
     squares = float(sums @ sums)
     if not math.isfinite(squares + largest):
         raise Unsupported("the log's rewards are not finite")
-    _check_spread(sums, squares, largest)
-    draws = len(sums)
+    draws, cubes = len(sums), float((sums * sums * sums).sum())
+    _check_spread(draws, squares, cubes, largest)
     error = math.sqrt(squares * draws / max(draws - 1, 1)) / n
-    skewness = float((sums**3).mean()) / (squares / draws) ** 1.5
+    skewness = cubes / draws / (squares / draws) ** 1.5
     z = float(norm.ppf(0.5 + confidence / 2))
     return error * _unskewed(z, skewness, draws), -error * _unskewed(-z, skewness, draws)
 
@@ -52,10 +52,9 @@ def _unskewed(z: float, skewness: float, draws: int) -> float:
     return float(np.cbrt(1.0 + 3.0 * slope * shifted) - 1.0) / slope
 
 
-def _check_spread(sums: Floats, squares: float, largest: float) -> None:
+def _check_spread(draws: int, squares: float, cubes: float, largest: float) -> None:
     """Raises where rewards are too rare or uneven, or would be with one more of the largest."""
-    draws, cubes = len(sums), abs(float((sums**3).sum())) + largest**3
-    wanted = UNEVEN * draws * cubes**2 / (squares + largest**2) ** 3
+    wanted = UNEVEN * draws * (abs(cubes) + largest**3) ** 2 / (squares + largest**2) ** 3
     if draws < wanted:
         raise Unsupported(
             f"rewards are too rare or uneven: {draws} draws, expected {wanted:,.0f} for an "
