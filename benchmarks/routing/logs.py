@@ -28,13 +28,17 @@ ONE = {"logistic-static": 1.0}
 
 @dataclass(frozen=True)
 class Case:
-    """Logs of so many units by `logging`, judging `target`; of what is stopped a share is seen."""
+    """Logs of so many units by `logging`, judging `target`; of what is stopped a share is seen.
+
+    Where `whole`, so many customers are drawn instead, each with all their days.
+    """
 
     name: str
     units: int
     logging: Mapping[str, float]
     target: Mapping[str, float]
     let_through: float = 1.0
+    whole: bool = False
 
 
 CASES = (
@@ -58,7 +62,8 @@ CASES = (
 class Pool:
     """A world's scored payments, ordered by unit; unit u's are those from starts[u] to ends[u].
 
-    `reward` [n, arms], and `other` had the label been the other one.
+    `reward` [n, arms], and `other` had the label been the other one. `owners` are the first unit of
+    every customer, and the end.
     """
 
     reward: F8
@@ -67,6 +72,7 @@ class Pool:
     slices: I8
     starts: I8
     ends: I8
+    owners: I8
 
 
 def pool(world: Arms, threshold: float) -> Pool:
@@ -84,6 +90,7 @@ def pool(world: Arms, threshold: float) -> Pool:
         np.unique(kinds, return_inverse=True)[1],
         edges[:-1],
         edges[1:],
+        np.flatnonzero(np.diff(unit[order][edges[:-1]] // 10_000, prepend=-1, append=-1)),
     )
 
 
@@ -95,13 +102,13 @@ def truth(held: Pool, target: Mapping[str, float]) -> float:
 def drawn(held: Pool, case: Case, seed: int) -> tuple[Log, F8]:
     """A log, and the judged policy's probabilities on it."""
     rng = np.random.default_rng(seed)
-    picked = rng.integers(0, len(held.starts), case.units)
+    picked = _picked(held, case, rng)
     sizes = held.ends[picked] - held.starts[picked]
-    unit = np.repeat(np.arange(case.units), sizes)
+    unit = np.repeat(np.arange(len(picked)), sizes)
     firsts = np.repeat(np.cumsum(sizes) - sizes, sizes)
     row = held.starts[picked][unit] + np.arange(len(unit)) - firsts
     logging = _shares(case.logging)
-    arm = rng.choice(len(NAMES), case.units, p=logging)[unit]
+    arm = rng.choice(len(NAMES), len(picked), p=logging)[unit]
     stopped = held.stopped[row, arm]
     seen = ~stopped | (rng.random(len(row)) < case.let_through)
     row, arm, unit, stopped = row[seen], arm[seen], unit[seen], stopped[seen]
@@ -110,6 +117,15 @@ def drawn(held: Pool, case: Case, seed: int) -> tuple[Log, F8]:
     reward, other = held.reward[row, arm], held.other[row, arm]
     log = Log(NAMES, arm, logging[arm], reward, held.slices[row], units, weight, other)
     return log, np.tile(_shares(case.target), (len(row), 1))
+
+
+def _picked(held: Pool, case: Case, rng: np.random.Generator) -> I8:
+    """Units, each drawn by itself or with all others of its customer."""
+    if not case.whole:
+        return rng.integers(0, len(held.starts), case.units)
+    customers = rng.integers(0, len(held.owners) - 1, case.units)
+    units = [np.arange(*held.owners[one : one + 2]) for one in customers.tolist()]
+    return np.concatenate(units)
 
 
 @dataclass(frozen=True)

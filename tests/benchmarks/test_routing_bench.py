@@ -11,7 +11,7 @@ import pytest
 from benchmarks.drift.worlds import EPOCH
 from benchmarks.learning.asked import Asked
 from benchmarks.routing import hidden
-from benchmarks.routing.logs import SPLIT, Case, cover, pool, truth
+from benchmarks.routing.logs import SPLIT, Case, cover, drawn, pool, truth
 from benchmarks.routing.regret import Run, choices, regret
 from benchmarks.routing.worlds import MONEY, NAMES, SINCE, Arms, arms, domain_of, rewards
 from schemas.declare import DAY
@@ -73,6 +73,17 @@ def test_intervals_hold_the_truth_as_often_as_they_say(world: Arms, let_through:
         assert row.judged >= 95
         assert row.covered / row.judged >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100), row
         assert row.mean == pytest.approx(row.truth, rel=0.05)
+
+
+def test_a_customer_can_be_drawn_with_all_days(world: Arms) -> None:
+    held = pool(world, MONEY.threshold)
+    assert len(held.owners) == 97 + 1
+    case = Case("whole", 97, SPLIT, {NAMES[GOOD]: 1.0}, whole=True)
+    sizes = [len(drawn(held, case, seed)[0].arm) for seed in range(20)]
+    assert np.mean(sizes) == pytest.approx(COUNT, rel=0.1)
+    assert len(set(sizes)) > 10
+    for row in cover(held, case, 100):
+        assert row.covered / row.judged >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 100), row
 
 
 def test_a_log_that_never_tried_the_arm_is_refused(world: Arms) -> None:
