@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from benchmarks.drift.run import Tally
+from benchmarks.drift.tally import Tally
 
 _COLOURS = ("#2b6cb0", "#dd8533", "#c53030", "#718096", "#1a202c", "#a0aec0")
 

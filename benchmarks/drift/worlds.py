@@ -1,4 +1,4 @@
-"""Streams with and without planted drift, as arrays: payments, and River's generators.
+"""Streams of payments with and without planted drift, as arrays.
 
 The payments are those of `schemas.payments.simulator`. Their features are computed over the exact
 windows, all payments at once, where the flows keep tiles: 60 days of vectors from tiles take a
@@ -7,13 +7,12 @@ minute, too long for a hundred worlds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from river.datasets import synth
 
 from online_models.drift.columns import Column, input_columns
 from schemas.declare import DAY, HOUR, SECOND, Drift
@@ -92,8 +91,7 @@ def payments_stream(seed: int, plant: str = "") -> Stream:
     values = payment_vectors(world, paid)
     scores = served(_seen(values), paid.time, label, labelled, -5.0)
     since = EPOCH + PLANTED * DAY if plant else None
-    drift = Drift(warm_up=58 * DAY, reference=56 * DAY)
-    return Stream(input_columns(domain), drift, paid.time + EPOCH,
+    return Stream(input_columns(domain), domain.drift, paid.time + EPOCH,
                   np.column_stack([values, scores]), label, labelled + EPOCH,
                   since, KINDS.get(plant, ""))  # fmt: skip
 
@@ -209,58 +207,3 @@ def _seen(values: F8) -> F8:
     mean, deviation = np.nanmean(logs[:30_000], axis=0), np.nanstd(logs[:30_000], axis=0)
     logs = np.nan_to_num((logs - mean) / np.maximum(deviation, 1e-3))
     return np.column_stack([np.ones(len(values)), np.clip(logs, -5, 5), *hot]).astype(np.float64)
-
-
-Make = Callable[[int, bool], Any]
-
-
-def _sea(seed: int, changed: bool) -> Any:
-    return synth.SEA(variant=2 if changed else 0, seed=seed, noise=0.1)
-
-
-def _stagger(seed: int, changed: bool) -> Any:
-    return synth.STAGGER(classification_function=2 if changed else 0, seed=seed)
-
-
-def _agrawal(seed: int, changed: bool) -> Any:
-    return synth.Agrawal(classification_function=4 if changed else 0, seed=seed)
-
-
-def _hyperplane(seed: int, changed: bool) -> Any:
-    return synth.Hyperplane(seed=seed + 10_000 * changed, n_features=8, noise_percentage=0.1)
-
-
-def _blobs(seed: int, changed: bool) -> Any:
-    """Inputs move, labels go with them: the classes are where they were."""
-    return synth.RandomRBF(
-        seed_model=7 if changed else 3, seed_sample=seed + changed, n_features=8, n_centroids=20
-    )
-
-
-SYNTHETIC: dict[str, Make] = {
-    "SEA": _sea, "STAGGER": _stagger, "Agrawal": _agrawal, "Hyperplane": _hyperplane,
-    "RandomRBF": _blobs,
-}  # fmt: skip
-SYNTHETIC_KINDS = {name: "covariate" if name == "RandomRBF" else "concept" for name in SYNTHETIC}
-SYNTHETIC_DAYS, SYNTHETIC_PLANTED, A_DAY = 96, 60, 250
-
-
-def synthetic_stream(name: str, seed: int, plant: bool) -> Stream:
-    """A generator of River, 250 records a day, another variant of it from day 60 where planted."""
-    number, first = SYNTHETIC_DAYS * A_DAY, SYNTHETIC_PLANTED * A_DAY * plant or None
-    rows: list[list[float]] = []
-    labels: list[float] = []
-    for changed, count in ((False, first or number), (True, number - (first or number))):
-        for x, y in SYNTHETIC[name](seed, changed).take(count):
-            rows.append([float(value) for value in x.values()])
-            labels.append(float(y))
-    values, label = np.array(rows), np.array(labels)
-    at = np.arange(number, dtype=np.int64) * (DAY // A_DAY)
-    mean, deviation = values.mean(0), np.maximum(values.std(0), 1e-9)
-    seen = np.column_stack([np.ones(number), (values - mean) / deviation])
-    scores = served(seen, at, label, at + 1, 0.0)
-    columns = [Column("feature", f"x{i}") for i in range(values.shape[1])]
-    return Stream((*columns, Column("score", "score")), Drift(), at + EPOCH,
-                  np.column_stack([values, scores]), label, at + EPOCH,
-                  EPOCH + SYNTHETIC_PLANTED * DAY if plant else None,
-                  SYNTHETIC_KINDS[name] if plant else "")  # fmt: skip

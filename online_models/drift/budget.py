@@ -1,9 +1,10 @@
 """One budget of false alarms, shared out over everything that could raise one.
 
-Half goes to windows against the reference, a quarter each to ADWIN and to Page-Hinkley on the
-losses. A share divided by how often its test is made is the chance that each is allowed. Expected
-numbers add up whatever depends on what, so the expected number of false alarms is at most the
-budget (Bonferroni's argument for counts), and less where tests agree with each other.
+Half goes to windows against the reference, a third of it each to inputs, labels and losses: one
+label is as much worth watching as forty columns. A quarter each goes to ADWIN and to Page-Hinkley
+on the losses. A share divided by how often its tests are made is the chance that each is allowed.
+Expected numbers add up whatever depends on what, so the expected number of false alarms is at most
+the budget (Bonferroni's argument for counts), and less where tests agree with each other.
 """
 
 from __future__ import annotations
@@ -22,24 +23,27 @@ WINDOWS = 4
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A domain's: over `tests` in each window, and over `arms`."""
+    """A domain's: over so many tests of the `inputs` in each window, the label, and `arms`."""
 
     drift: Drift
-    tests: int
+    inputs: int
     arms: int
 
     @staticmethod
     def of(domain: Domain) -> Budget:
         """All that flows/drift watches of a domain."""
         arms = arms_of(domain)
-        tests = number_of_tests(input_columns(domain)) + number_of_tests(label_columns())
-        return Budget(
-            domain.drift, tests + sum(number_of_tests(error_columns(a)) for a in arms), len(arms)
-        )
+        return Budget(domain.drift, number_of_tests(input_columns(domain)), len(arms))
 
-    def window_alpha(self, every: float) -> float:
-        """The chance allowed to one test of one window that is evaluated `every` so many ms."""
-        return min(0.05, self.drift.false_alarms / 2 / WINDOWS / self.tests / self._times(every))
+    def window_alpha(self, what: str, every: float) -> float:
+        """The chance allowed to one test of one window that is evaluated `every` so many ms, of a
+        column that is `what`."""
+        tests = {
+            "label": number_of_tests(label_columns()),
+            "error": number_of_tests(error_columns(SERVED)) * self.arms,
+        }.get(what, self.inputs)
+        share = self.drift.false_alarms / 2 / 3
+        return min(0.05, share / WINDOWS / tests / self._times(every))
 
     def adwin_delta(self, every: float) -> float:
         """ADWIN's delta: it bounds the chance of a false cut at each check (Bifet and Gavaldà,

@@ -7,7 +7,9 @@ window will be, so that what wanders slowly is seen to wander. The mean of these
 large they are when nothing has happened, their spread how many degrees of freedom they have
 (Satterthwaite; for PSI this is the second-order correction of Rao and Scott, 1984). A reference
 knows that mean only as well as it holds independent windows (counted by the distances'
-autocorrelation time), so the tail is that of F and not of chi-squared.
+autocorrelation time), so the tail is that of F and not of chi-squared. However many groups or
+edges a distance is made of, one cause moves them together (a campaign of fraud, a model that
+learns), so a window counts once, not once a degree of freedom.
 """
 
 from __future__ import annotations
@@ -109,7 +111,7 @@ def null(test: Test, cells: Cells, blocks: Counts, length: int, alpha: float) ->
     freedom = np.clip(2 * mean**2 / np.maximum(variance, 1e-300), _FEWEST, _MOST[test])
     scale = np.maximum(mean, _least(test, cells, whole, records))
     independent = len(drawn) / np.maximum(_correlation_time(drawn), length)
-    known = np.maximum(independent - 1, 1.0) * freedom
+    known = np.maximum(independent - 1, 1.0) * np.minimum(freedom, 1.0)
     limit = _limit(test, alpha, freedom, known)
     return Null(test, scale * (1 + 1 / independent), freedom, known, records, limit)
 

@@ -109,14 +109,15 @@ class Monitor:
 
     def __init__(self, sampled: Sampled, budget: Budget) -> None:
         drift, lengths = budget.drift, (budget.drift.short, budget.drift.long)
+        what = sampled.cells.columns[0].what
         self.cells = sampled.cells
         self._by_time = TimeBlocks(drift.block, drift.late)
         self._by_count = CountBlocks(drift.records)
         self._series = [
             Series(self.cells, sampled.by_time, lengths,
-                   budget.window_alpha(drift.block), span_name(drift.block)),
+                   budget.window_alpha(what, drift.block), span_name(drift.block)),
             Series(self.cells, sampled.by_count, lengths,
-                   budget.window_alpha(sampled.every), f"{drift.records} records"),
+                   budget.window_alpha(what, sampled.every), f"{drift.records} records"),
         ]  # fmt: skip
         self._recent = Recent(self.cells, sampled.codes, sampled.slices)
 

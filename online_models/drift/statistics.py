@@ -34,11 +34,15 @@ def ks(window: Counts, reference: Counts) -> Values:
 
 
 def rate(window: Counts, reference: Counts) -> Values:
-    """Squared difference of the rates of label 1, over the variance of one label."""
+    """Squared difference of the rates of label 1 as angles, 2 asin of their root (Cohen's h, 1988).
+
+    The variance of an angle is 1 / n whatever the rate, and a few labels more where less than one
+    is expected do not count for dozens of standard deviations.
+    """
     p, n = _rate(window)
     q, m = _rate(reference)
-    pooled = np.clip((p * n + q * m) / np.maximum(n + m, 1.0), 1e-9, 1 - 1e-9)
-    return np.where((n > 0) & (m > 0), (p - q) ** 2 / (pooled * (1 - pooled)), 0.0)
+    h = 2 * (np.arcsin(np.sqrt(p)) - np.arcsin(np.sqrt(q)))
+    return np.where((n > 0) & (m > 0), h**2, 0.0)
 
 
 def superiority(window: Counts, reference: Counts) -> Values:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks.drift import run as bench
-from benchmarks.drift.run import Tally
-from benchmarks.drift.worlds import EPOCH, Stream, payments_stream, synthetic_stream
+from benchmarks.drift import detectors as bench
+from benchmarks.drift.generators import synthetic_stream
+from benchmarks.drift.run import CHANGED, FRESH, runs
+from benchmarks.drift.tally import Tally
+from benchmarks.drift.worlds import EPOCH, Stream, payments_stream
 from schemas.declare import DAY, Drift
 
 DETECTED = (bench.HEADRACE, bench.ALWAYS, bench.NEVER)
@@ -82,11 +85,12 @@ def test_a_concept_drift_is_found_and_named() -> None:
     assert "covariate" not in after
 
 
-def test_every_detector_gets_the_first_seed_of_every_case() -> None:
-    wanted = bench.runs(5)
+def test_every_case_has_streams_of_its_own_that_no_threshold_was_made_on() -> None:
+    wanted = runs(10)
+    cases = Counter(run.case for run in wanted)
+    assert (cases["payments"], cases["synthetic"]) == (10, 10)
+    assert (cases["payments, label"], cases["SEA, changed"]) == (5, 2)
     quiet = [run for run in wanted if run.case == "payments"]
-    assert len({run.given for run in quiet}) == 5
-    assert all(run.given[0] >= bench.FRESH for run in quiet)
-    for case in {run.case for run in wanted}:
-        first = next(run for run in wanted if run.case == case)
-        assert set(first.detectors) == set(bench.DETECTORS)
+    planted = [run for run in wanted if run.case == "payments, label"]
+    assert [run.seed for run in quiet] == list(range(FRESH, FRESH + 10))
+    assert [run.seed for run in planted] == list(range(CHANGED, CHANGED + 5))
