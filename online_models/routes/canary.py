@@ -27,7 +27,10 @@ FAILED = "model:"
 
 @dataclass(slots=True)
 class Canary:
-    """How far a canary is; can be pickled. `answers`, `failed` and `ms` are of this stage."""
+    """How far a canary is; can be pickled.
+
+    `answers`, `failed`, `ms` and `paid` (how many rewards) are the new arm's in this stage.
+    """
 
     spec: PolicySpec
     stage: int = 0
@@ -36,6 +39,7 @@ class Canary:
     answers: int = 0
     failed: int = 0
     ms: float = 0.0
+    paid: int = 0
     rewards: dict[str, Earned] = field(default_factory=dict)
 
     @classmethod
@@ -69,22 +73,30 @@ class Canary:
         return self._judge()
 
     def reward(self, arm: str, reward: float, weight: float = 1.0) -> bool:
-        """Takes a reward of one of the two arms; whether the outcome has changed."""
+        """Takes a reward of one of the two arms, back where its weight is below 0.
+
+        Gives whether stage or outcome has changed.
+        """
         earned = self.rewards.get(arm, Earned())
         self.rewards[arm] = earned.add(reward, 0, FOREVER, weight)
-        return self.outcome == RUNNING and weight > 0 and self._guard()
+        if arm == self.new:
+            self.paid += 1 if weight > 0 else -1
+        return self.outcome == RUNNING and weight > 0 and self._judge()
 
     def _judge(self) -> bool:
         if self._guard():
             return True
-        self.reason = f"stage of {STAGES[self.stage]:.0%}: {self.answers} answers by {self.new}"
-        if self.answers < self.spec.option("answers"):
+        self.reason = (
+            f"stage of {STAGES[self.stage]:.0%}: {self.answers} answers by {self.new}, "
+            f"{self.paid} rewards"
+        )
+        if self.answers < self.spec.option("answers") or self.paid < self.spec.option("rewards"):
             return False
         if self.stage + 1 == len(STAGES):
             self.outcome = PROMOTED
             return True
         self.stage += 1
-        self.answers, self.failed, self.ms = 0, 0, 0.0
+        self.answers, self.failed, self.ms, self.paid = 0, 0, 0.0, 0
         return True
 
     def _guard(self) -> bool:

@@ -26,9 +26,16 @@ ANY = ""
 STAGES = (0.01, 0.05, 0.25, 1.0)
 """Shares of a canary, stage by stage."""
 
-CANARY = {"answers": 100.0, "errors": 0.02, "slow_ms": 20.0, "confidence": 0.99}
-"""A stage lasts so many answers of the new arm; limits of its share of failures and its mean time;
-how sure the guard-rails are before they speak."""
+CANARY = {
+    "answers": 100.0,
+    "rewards": 100.0,
+    "errors": 0.02,
+    "slow_ms": 20.0,
+    "confidence": 0.99,
+}
+"""A stage lasts so many answers of the new arm, and so many of its rewards: where labels come late,
+it would else be over before the first; limits of its share of failures and its mean time; how sure
+the guard-rails are before they speak."""
 
 PULL = 30.0
 """Rewards that the overall mean of an arm is worth within a context."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from online_models.routes.route import route_of
 from online_models.routes.specs import ANY, PolicySpec
 from tests.online_models.test_routing import START, domain_of, example
 
-SPEC = PolicySpec("canary", 3, START, {"logistic": 1.0, "tree": 1.0}, {"answers": 40.0})
+SPEC = PolicySpec(
+    "canary", 3, START, {"logistic": 1.0, "tree": 1.0}, {"answers": 40.0, "rewards": 0.0}
+)
 
 
 def answer(number: int, arm: str = "tree", ms: float = 1.0, failed: bool = False) -> dict[str, Any]:
@@ -33,6 +36,29 @@ def test_goes_through_its_stages_and_is_promoted() -> None:
         if canary.prediction(answer(number)):
             stages.append((number, canary.stage, canary.outcome))
     assert stages == [(39, 1, RUNNING), (79, 2, RUNNING), (119, 3, RUNNING), (159, 3, PROMOTED)]
+
+
+def test_a_stage_waits_for_rewards_that_come_late() -> None:
+    """All answers of a day come before its first reward: the new arm stays at 1 %."""
+    canary = Canary(replace(SPEC, options={"answers": 40.0, "rewards": 60.0}))
+    for number in range(500):
+        canary.prediction(answer(number))
+    assert (canary.stage, canary.outcome) == (0, RUNNING)
+    turned = [number for number in range(100) if canary.reward("tree", 1.0)]
+    assert (turned, canary.stage, canary.answers) == ([59], 1, 0)
+    canary.reward("tree", 1.0, -1.0)
+    assert canary.paid == 39
+
+
+def test_a_new_arm_that_loses_is_out_before_it_answers_all() -> None:
+    """Rewards come 200 answers late; the stages of the answers alone would be over by then."""
+    draw, canary = random.Random(2), Canary(replace(SPEC, options={"answers": 40.0}))
+    for number in range(1_000):
+        canary.prediction(answer(number))
+        if number >= 200:
+            canary.reward("tree", draw.gauss(-0.8, 1))
+            canary.reward("logistic", draw.gauss(0, 1))
+    assert (canary.outcome, canary.stage) == (RETREATED, 0)
 
 
 def test_other_arms_and_other_policies_do_not_count() -> None:
@@ -97,7 +123,10 @@ def test_a_retreat_reaches_every_unit_at_once_and_a_stage_reaches_new_ones() -> 
 
 def test_a_declared_canary_goes_up_too() -> None:
     domain = domain_of(
-        policy="canary", arms=("logistic", "tree"), options={"answers": 40.0}, feedback="served"
+        policy="canary",
+        arms=("logistic", "tree"),
+        options={"answers": 40.0, "rewards": 0.0},
+        feedback="served",
     )
     flow = Routing(domain)
     answers = [("prediction", {**answer(n), "policy": "canary@0"}) for n in range(45)]
