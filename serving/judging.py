@@ -20,6 +20,9 @@ from schemas.declare import Domain, Stopping
 
 Record = Mapping[str, Any]
 
+SURE = 3.0
+"""Standard errors by which scores must differ from what was served before they are refused."""
+
 _HIDDEN = "the outcome of what is stopped never comes to light: let a share through (let_through)"
 
 
@@ -141,7 +144,28 @@ class Logged:
         missing = int((~np.isfinite(expected[:, 0])).sum())
         if missing:
             raise Unsupported(f"{missing} of {len(expected)} examples lack a score of its arms")
-        return mean(self.log, expected[:, 0], expected[:, 1], confidence)
+        estimate = mean(self.log, expected[:, 0], expected[:, 1], confidence)
+        served = rewards[np.arange(len(expected)), self.log.arm, 0]
+        _check_scores(self.log, served, estimate)
+        return estimate
+
+
+def _check_scores(log: Log, scored: Floats, estimate: Estimate) -> None:
+    """Raises where what was served would have earned something else by its arms' scores.
+
+    A score is given when the label comes: where that is late, its learner has learned much since.
+    """
+    known = np.isfinite(scored)
+    stands_for = np.where(known, log.stands_for, 0.0)
+    ahead = np.where(known, scored - log.reward, 0.0)
+    lead = float(ahead @ stands_for) / max(float(stands_for.sum()), 1e-12)
+    sums = log.by_unit((ahead - lead) * stands_for)
+    error = float(np.sqrt(sums @ sums)) / max(float(stands_for.sum()), 1e-12)
+    if abs(lead) > max(SURE * error, (estimate.high - estimate.low) / 2):
+        raise Unsupported(
+            f"by its arms' scores what was served would have earned {lead:+.4g} a request: scores "
+            "are given when labels come, which is too late here to stand for answers"
+        )
 
 
 def _worth(reward: Reward, example: Record, probability: float) -> tuple[float, float]:

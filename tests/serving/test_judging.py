@@ -91,6 +91,21 @@ def test_a_log_that_could_not_choose_the_arm_at_first_is_judged_since_it_could()
         Logged.of(logged.domain, late, logged.scores, 12_001)
 
 
+def test_scores_that_have_learned_since_do_not_stand_for_answers() -> None:
+    """When labels come the tree has learned of the frauds that it let pass when it was asked."""
+    logged = log_of(domain_of(0.1))
+    spec = checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0}))
+    slow = [
+        {**one, "probability": 0.1} if one["arm"] == "tree" and one["time"] % 3 else one
+        for one in logged.examples
+    ]
+    late = Logged.of(logged.domain, slow, logged.scores)
+    judged = {one.way: one for one in late.judge(late.target(spec), 0.95)}
+    assert judged["SNIPS"].estimate
+    assert judged["by all arms' scores"].estimate is None
+    assert "which is too late" in judged["by all arms' scores"].why
+
+
 def test_nothing_is_estimated_where_what_is_stopped_never_comes_to_light() -> None:
     logged = log_of(domain_of(0.0))
     target = logged.target(checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0})))
