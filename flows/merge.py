@@ -64,16 +64,25 @@ class Feed:
     ahead: int
     until: Position | None = None
     queue: deque[tuple[Raw, Entry]] = field(default_factory=deque)
-    done: Position = field(init=False)
     last: Raw | None = None
+    _start: Position = field(init=False)
 
     def __post_init__(self) -> None:
-        self.done = self.records.position
+        self._start = self.records.position
+
+    @property
+    def done(self) -> Position:
+        """After the record that was merged last."""
+        last = self.last
+        return self._start if last is None else Position(last.offset + 1, mark_of(last))
 
     @property
     def closed(self) -> bool:
         """Whether all before `until` has been merged."""
-        return self.until is not None and self.done.offset >= self.until.offset
+        if self.until is None:
+            return False
+        next_ = self._start.offset if self.last is None else self.last.offset + 1
+        return next_ >= self.until.offset
 
     def time(self) -> int | None:
         """The time of the next entry; None where none has arrived."""
@@ -99,7 +108,6 @@ class Feed:
         """Takes the next entry; raises LogReplaced where it is not the one read before."""
         raw, entry = self.queue.popleft()
         self.last = raw
-        self.done = Position(raw.offset + 1, mark_of(raw))
         if self.until is not None and self.until.mark is not None and self.closed:
             self._compare(self.until)
         return entry
@@ -155,4 +163,4 @@ class Merge:
             heapq.heappush(self._heads, (time, i))
 
     def _must_wait(self) -> bool:
-        return any(not self.feeds[i].at_end() for i in self._missing)
+        return bool(self._missing) and any(not self.feeds[i].at_end() for i in self._missing)
