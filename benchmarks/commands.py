@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import proof_commands
+from benchmarks.learning.command import learning
 from benchmarks.proof_commands import settings_of
 from infra.settings import Settings
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="bench", help="Measure it.", no_args_is_help=True)
 app.command()(proof_commands.parity)
 app.command()(proof_commands.streams)
+app.command()(learning)
 
 _FAILED, _INVALID = 1, 2
 

@@ -23,6 +23,7 @@ from benchmarks.freshness.run import Freshness
 from benchmarks.latency import results
 from benchmarks.latency.confidence import PERCENTILES
 from benchmarks.latency.results import Options, Result, Run
+from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs
 
@@ -67,6 +68,8 @@ def compare_files(first: Path, second: Path, confidence: float = 0.99) -> Compar
         return compare_freshness(fresh.load(first), fresh.load(second), confidence)
     if kinds == {peer_runs.PEERS_KIND}:
         return peers.compare(peer_runs.load(first), peer_runs.load(second), confidence)
+    if kinds == {speeds.LEARNING}:
+        return speeds.compare(speeds.load(first), speeds.load(second), confidence)
     return compare(results.load(first), results.load(second), confidence)
 
 
