@@ -87,7 +87,9 @@ class Split:
 
     def __post_init__(self) -> None:
         if not self.shares or min(self.shares.values()) < 0 or not sum(self.shares.values()):
-            raise PolicyError(f"shares {dict(self.shares)}: expected arm=share, none below 0")
+            raise PolicyError(
+                f"shares {dict(self.shares)}: expected arm=share, none below 0, one above"
+            )
 
     @property
     def name(self) -> str:
