@@ -13,6 +13,7 @@ from infra.registry import Registry
 from infra.settings import Settings
 from schemas.avro import CORE, Codec, Unwritable, frame
 from schemas.declare import Domain
+from serving.packing import Packer
 
 QUEUE = 500_000
 """Records that wait for the broker at most: a minute without one at 8,000 answers a second."""
@@ -34,6 +35,7 @@ class PredictionLog:
         self._registry = registry
         self._topic = domain.topic("predictions")
         self._codec = Codec(CORE["prediction"])
+        self._encode = Packer(self._codec).encode
         self._schema_id: int | None = None
         self._producer = kafka.producer(
             settings, queue_buffering_max_messages=QUEUE, message_timeout_ms=0, linger_ms=LINGER_MS
@@ -58,7 +60,7 @@ class PredictionLog:
             raise kafka.LogUnavailable("the prediction log is not open")
         self.answered += 1
         try:
-            value = frame(self._schema_id, self._codec.encode(record))
+            value = frame(self._schema_id, self._encode(record))
             self._producer.produce(self._topic, value, record["id"], on_delivery=self._on_delivery)
         except Unwritable as fault:
             self._count_lost(str(fault))

@@ -191,7 +191,7 @@ class Predictor:
         return {
             "id": answer.id,
             "time": answer.at,
-            "vector": grounds.values[row].tolist(),
+            "vector": grounds.values[row],
             "probability": answer.probability,
             "model": answer.model,
             "version": answer.version,
