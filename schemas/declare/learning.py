@@ -1,0 +1,61 @@
+"""Labels, learners, and when they publish."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+
+class Unlabelled(StrEnum):
+    """What it means that no label came by the deadline."""
+
+    DROP = "drop"
+    NEGATIVE = "negative"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How long after a prediction its label counts, and what silence means."""
+
+    deadline: int
+    missing: Unlabelled
+
+
+@dataclass(frozen=True, slots=True)
+class Provisional:
+    """A labelling function: what an event foretells of a label that has not come yet.
+
+    An `event` whose number `value` is `at_least` or `at_most` so much foretells that the
+    prediction named by its field `id` gets this `label`. It is learned at once with `weight`, in
+    (0, 1), and the true label with the rest.
+    """
+
+    name: str
+    event: str
+    id: str
+    value: str
+    label: float
+    weight: float
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSpec:
+    """A model that learns: `kind` is a name in `online_models.learners`, `columns` what it sees."""
+
+    name: str
+    kind: str
+    columns: Literal["all", "static"] = "all"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """When a learner publishes a snapshot: after so many examples or so much event time."""
+
+    examples: int
+    time: int

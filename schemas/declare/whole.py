@@ -1,0 +1,76 @@
+"""A domain: everything that is particular to one use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.declare.features import Calendar, Category, Entity, Event, Numeric
+from schemas.declare.learning import Label, LearnerSpec, Provisional, Publishing
+from schemas.declare.loop import Drift, Routing, Sample
+from schemas.declare.units import DeclarationError, Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Everything that is particular to one use; see `schemas/flights/domain.py` for a whole one."""
+
+    name: str
+    title: str
+    positive: str
+    events: tuple[Event, ...]
+    entities: tuple[Entity, ...]
+    columns: tuple[Numeric | Calendar, ...]
+    categories: tuple[Category, ...]
+    label: Label
+    learners: tuple[LearnerSpec, ...]
+    served: str
+    prior: float
+    publishing: Publishing
+    schemas: Mapping[str, Schema]
+    earliest: int
+    timezone: str = "UTC"
+    slices: tuple[str, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    routing: Routing = Routing()
+    drift: Drift = Drift()
+    provisional: tuple[Provisional, ...] = ()
+
+    def topic(self, stream: str) -> str:
+        """The Kafka topic of one of the domain's streams."""
+        return f"{self.name}.{stream}"
+
+    def event(self, name: str) -> Event:
+        """The event of that name."""
+        for event in self.events:
+            if event.name == name:
+                return event
+        known = ", ".join(event.name for event in self.events)
+        raise DeclarationError(f"{self.name}: no event {name!r}; it has {known}")
+
+    def entity(self, name: str) -> Entity:
+        """The entity of that name."""
+        for entity in self.entities:
+            if entity.name == name:
+                return entity
+        known = ", ".join(entity.name for entity in self.entities)
+        raise DeclarationError(f"{self.name}: no entity {name!r}; it has {known}")
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """`entity.feature`, in the order of the vector."""
+        return tuple(f"{e.name}.{f.name}" for e in self.entities for f in e.features)
+
+    @property
+    def vector_names(self) -> tuple[str, ...]:
+        """The vector: columns, features, then one hashed bucket number a category."""
+        return (
+            *(column.name for column in self.columns),
+            *self.feature_names,
+            *(category.name for category in self.categories),
+        )
+
+    @property
+    def horizon(self) -> int:
+        """The largest window: older than this, an entity's state says nothing any more."""
+        return max(f.over for e in self.entities for g in e.features for f in (g, *g.parts))
