@@ -46,6 +46,7 @@ CASES = (
     Case("A/B of all arms, 10,000 units", 10_000, SPLIT, ONE),
     Case("A/B of all arms, 40,000 units", 40_000, SPLIT, ONE),
     Case("A/B of all arms, 160,000 units", 160_000, SPLIT, ONE),
+    Case("A/B of all arms, 600 customers with all their days", 600, SPLIT, ONE, whole=True),
     Case(
         "leaning to one arm, 40,000 units", 40_000, LEANING, {"tree": 0.5, "logistic-static": 0.5}
     ),
