@@ -26,7 +26,8 @@ def draw(result: Result, path: Path) -> None:
     if not runs:
         raise ValueError("there is no run with a right answer to draw")
     figure = Figure(figsize=(10, 8.5), layout="constrained", dpi=110)
-    figure.suptitle(result.headline, fontsize=12, wrap=True)
+    told = f"{result.headline}\n{result.options.background}"
+    figure.suptitle(told, fontsize=12, wrap=True)
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 2))
     _percentiles(upper, runs, result.options.budget_ms)
     _over_time(lower, runs[-1], result.options.budget_ms)
@@ -42,8 +43,9 @@ def _percentiles(axes: Any, runs: list[Run], budget: float) -> None:
     for name in ("p50", "p90", "p99", "p99.9"):
         at, value = 1 / (1 - float(name[1:]) / 100), last.latency[name]
         axes.plot(at, value, "o", color=_BLUE)
-        axes.annotate(f"{value:.3g} ms", (at, value), (0, 8), textcoords="offset points",
-                      ha="right", fontsize=9)  # fmt: skip
+        offset, side = ((6, -12), "left") if name == "p50" else ((0, 8), "right")
+        axes.annotate(f"{name}  {value:.3g} ms", (at, value), offset, ha=side, fontsize=9,
+                      textcoords="offset points")  # fmt: skip
     top = max(budget * 1.6, last.latency["max"] * 1.3)
     bottom = max(0.01, min([budget, *(0.8 * run.latency["p50"] for run in runs)]) / 2)
     _budget_line(axes, budget)
@@ -55,6 +57,7 @@ def _percentiles(axes: Any, runs: list[Run], budget: float) -> None:
     axes.set_ylim(bottom, top)
     axes.set_xticks([1 / (1 - p / 100) for p in ends], [f"{p:g} %" for p in ends])
     axes.xaxis.minorticks_off()
+    axes.set_title("how many requests were answered how fast", fontsize=10, loc="left")
     axes.set_xlabel("share of requests that were answered as fast or faster")
     axes.set_ylabel("latency from the intended send time, ms")
     axes.grid(alpha=0.3)
@@ -70,13 +73,15 @@ def _curve(run: Run) -> tuple[list[float], list[float]]:
 
 def _over_time(axes: Any, run: Run, budget: float) -> None:
     times = [moment.at for moment in run.timeline]
-    for name, colour, label in (
-        ("max", _GREY, "slowest"),
-        ("p99", _ORANGE, "p99"),
-        ("p50", _BLUE, "median"),
-    ):
-        values = [getattr(moment, name) or np.nan for moment in run.timeline]
-        axes.plot(times, values, color=colour, linewidth=1.2, label=label)
+    slowest, p99, p50 = (
+        [getattr(moment, name) or np.nan for moment in run.timeline]
+        for name in ("max", "p99", "p50")
+    )
+    axes.fill_between(
+        times, p50, slowest, color=_GREY, alpha=0.3, linewidth=0, label="up to the slowest"
+    )
+    axes.plot(times, p99, color=_ORANGE, linewidth=1.2, label="p99")
+    axes.plot(times, p50, color=_BLUE, linewidth=1.2, label="median")
     _mark_failures(axes, run)
     shown = [swap for swap in run.swaps if times[0] <= swap.at <= times[-1]]
     for number, swap in enumerate(shown):
@@ -85,6 +90,7 @@ def _over_time(axes: Any, run: Run, budget: float) -> None:
     _budget_line(axes, budget)
     _log_latency(axes)
     axes.set_ylim(None, max(budget * 1.6, run.latency["max"] * 1.3))
+    axes.set_title("how it went", fontsize=10, loc="left")
     axes.set_xlabel("seconds since the start (warm-up left out)")
     axes.set_ylabel("latency, ms")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=5, fontsize=9, frameon=False)

@@ -41,8 +41,9 @@ def told(result: Peers) -> RenderableType:
 
 def turn_line(turn: Turn) -> str:
     """One line for a turn that is done."""
-    highest = f"{turn.highest:,.0f}/s inside the budget" if turn.highest else "no search"
-    return f"{turn.name:>10}  {turn.closed:8,.0f}/s closed loop, {highest}"
+    none = "" if turn.name == ECHO.name else ", no rate inside the budget"
+    highest = f", {turn.highest:,.0f}/s inside the budget" if turn.highest else none
+    return f"{turn.name:>10}  {turn.closed:8,.0f}/s closed loop{highest}"
 
 
 def _rates(result: Peers, turns: Sequence[Turn]) -> list[str]:

@@ -156,3 +156,9 @@ def test_an_answer_of_feast_that_lacks_a_feature_is_wrong() -> None:
     answer["results"].pop()
     assert feast_service.check(msgspec.json.encode(answer), "1")[0] == Outcome.WRONG
     assert feast_service.check(b"{}", "1")[0] == Outcome.WRONG
+
+
+def test_the_line_of_a_turn_says_where_no_rate_was_inside() -> None:
+    assert "no rate inside" in report.turn_line(turn("bentoml", 0, 300.0, 0.0))
+    assert "inside" not in report.turn_line(turn("echo", 0, 30_000.0, 0.0))
+    assert "1,000/s inside" in report.turn_line(turn("fastapi", 0, 1_500.0, 1_000.0))
