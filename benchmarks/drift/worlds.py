@@ -78,13 +78,13 @@ KINDS = {"covariate": "covariate", "label": "label", "concept": "concept", "lag"
 
 
 def payments_stream(seed: int, plant: str = "") -> Stream:
-    """Payments of 250 customers with the domain's vectors, served by a model that learns.
+    """Payments of 500 customers with the domain's vectors, served by a model that learns.
 
     `plant` is one of KINDS, planted on day PLANTED at its usual strength.
     """
     domain = load("payments")
     planted = (Planted.parse(f"{plant}@{PLANTED}"),) if plant else ()
-    world = World(DAYS, seed=seed, customers=250, terminals=100, planted=planted)
+    world = World(DAYS, seed=seed, customers=500, terminals=200, planted=planted)
     paid = simulate(world)
     label = (paid.chargeback > 0).astype(np.float64)
     labelled = paid.time + np.where(label > 0, paid.chargeback, domain.label.deadline)
