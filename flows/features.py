@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from flows.reading import Reading
-from flows.shards import Sharding, ShardUpdate
+from flows.shards import Sharding, ShardUpdate, newest_of
 from flows.sinks import LogSink, Outgoing, dead_letters
 from flows.sources import EventBatch, EventsSource
 from flows.tile_sink import TileSink
 from infra import metrics
-from infra.decoding import Good
+from infra.decoding import Columns
 from infra.feature_store import SHARDS, FeatureStore
 from online_models.features.layout import layouts_of
 
+BATCH = 4_000
+"""Records that share the cost of eight writes to Redis when the flow has to catch up. Live batches
+are what has arrived, a handful."""
+
 
 class DecodedBatch(NamedTuple):
-    """A batch's records, and what could not be read of it."""
+    """A batch's records by their name, and what could not be read of it."""
 
     batch: EventBatch
-    good: list[Good]
+    good: list[Columns]
     dead: list[dict[str, Any]]
 
 
@@ -42,13 +45,12 @@ class Steps:
 
     def decode(self, batch: EventBatch) -> DecodedBatch:
         """Records and dead letters of a batch."""
-        good, dead = self._decoder.batch(self._topic, batch.partition, batch.raws)
+        good, dead = self._decoder.columns(self._topic, batch.partition, batch.raws)
         metrics.BATCHES.labels(self.reading.flow).inc()
-        for name, number in Counter(name for name, _, _ in good).items():
-            metrics.EVENTS.labels(self.reading.flow, name).inc(number)
+        for columns in good:
+            metrics.EVENTS.labels(self.reading.flow, columns.name).inc(len(columns.records))
         if good:
-            newest = max(record["time"] for _, record, _ in good)
-            metrics.EVENT_TIME.labels(self.reading.flow).set(newest / 1_000)
+            metrics.EVENT_TIME.labels(self.reading.flow).set(newest_of(good) / 1_000)
         return DecodedBatch(batch, good, dead)
 
     def split(self, decoded: DecodedBatch) -> list[tuple[str, ShardUpdate]]:

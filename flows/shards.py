@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from infra.decoding import Good
+from infra.decoding import Columns
 from infra.feature_store import SHARDS, shard_of
 from online_models.features.layout import EntityLayout
 from schemas.declare import Entity
+
+_TIME = itemgetter("time")
 
 KNOWN_KEYS = 1_000_000
 """Shards of that many keys are kept, before they are worked out anew."""
@@ -75,17 +77,22 @@ class Sharding:
                 self._touches.setdefault(event, []).append((layout.entity.name, places))
 
     def split(
-        self, partition: int, start: int, next_: int, good: Sequence[Good]
+        self, partition: int, start: int, next_: int, good: Sequence[Columns]
     ) -> list[tuple[str, ShardUpdate]]:
         """Shard number and update, for every shard; events must be in the order of offsets."""
-        newest = max((record["time"] for _, record, _ in good), default=0)
+        newest = newest_of(good)
         updates = [ShardUpdate(partition, start, next_, newest, []) for _ in range(SHARDS)]
-        for event, records, offsets in _by_event(good):
+        for event, records, offsets in good:
             for entity, places in self._touches.get(event, ()):
                 for shard, rows in enumerate(_spread(places, records, offsets)):
                     if rows:
                         updates[shard].groups.append(Group(entity, event, *zip(*rows, strict=True)))
         return [(str(shard), update) for shard, update in enumerate(updates)]
+
+
+def newest_of(good: Sequence[Columns]) -> int:
+    """The newest event time; 0 where there is no event."""
+    return max((max(map(_TIME, columns.records)) for columns in good), default=0)
 
 
 def _spread(
@@ -94,21 +101,7 @@ def _spread(
     """Key, record and offset of the events that name an entity, by shard."""
     rows: list[list[Any]] = [[] for _ in range(SHARDS + 1)]
     add = [row.append for row in rows]
-    values_of = places.values_of
-    for record, offset in zip(records, offsets, strict=True):
-        key, shard = places[values_of(record)]
+    found = map(places.__getitem__, map(places.values_of, records))
+    for (key, shard), record, offset in zip(found, records, offsets, strict=True):
         add[shard]((key, record, offset))
     return rows[:SHARDS]  # the last are those without a key: shard -1
-
-
-def _by_event(
-    good: Sequence[Good],
-) -> list[tuple[str, list[Mapping[str, Any]], list[int]]]:
-    found: dict[str, tuple[list[Mapping[str, Any]], list[int]]] = {}
-    for name, record, offset in good:
-        if name not in found:
-            found[name] = ([], [])
-        records, offsets = found[name]
-        records.append(record)
-        offsets.append(offset)
-    return [(name, *columns) for name, columns in found.items()]

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 
 from infra.dead_letters import Raw, dead_letter
 from infra.registry import Registry
-from schemas.avro import Reader, Unreadable
+from schemas.avro import HEADER, Reader, Unreadable
+from schemas.bulk import BulkReader
 from schemas.declare import DAY, Schema
 
 Good = tuple[str, dict[str, Any], int]
 """Record name, record, offset."""
+
+FEW = 8
+"""Below so many messages, one by one is as fast as all at once."""
 
 _LATEST = DAY
 _LATEST_OTHER = 366 * DAY
@@ -24,6 +28,14 @@ class Decoded(NamedTuple):
 
     good: list[Good]
     dead: list[dict[str, Any]]
+
+
+class Columns(NamedTuple):
+    """Records of one name, and their offsets, in the order in which they were given."""
+
+    name: str
+    records: list[dict[str, Any]]
+    offsets: list[int]
 
 
 class Decoder:
@@ -47,9 +59,78 @@ class Decoder:
         self._earliest = earliest
         self._reader = Reader(schemas, registry.schema)
         self._checks = {name: self._checked(schema) for name, schema in schemas.items()}
+        self._bulk: dict[bytes, tuple[str, BulkReader]] = {}
 
     def batch(self, topic: str, partition: int, raws: Sequence[Raw]) -> Decoded:
         """Decodes messages of one partition; asks the registry at most once."""
+        found = self._at_once(raws)
+        if found is not None:
+            return Decoded(_in_order(raws, found), [])
+        good, faults = self._one_by_one(raws)
+        return Decoded(good, [self._dead(topic, partition, *fault) for fault in faults])
+
+    def columns(
+        self, topic: str, partition: int, raws: Sequence[Raw]
+    ) -> tuple[list[Columns], list[dict[str, Any]]]:
+        """The same, by name: columns in the order of their first records, and dead letters."""
+        found = self._at_once(raws)
+        if found is not None:
+            return list(found.values()), []
+        good, dead = self.batch(topic, partition, raws)
+        columns: dict[str, Columns] = {}
+        for name, record, offset in good:
+            if name not in columns:
+                columns[name] = Columns(name, [], [])
+            columns[name].records.append(record)
+            columns[name].offsets.append(offset)
+        return list(columns.values()), dead
+
+    def _at_once(self, raws: Sequence[Raw]) -> dict[bytes, Columns] | None:
+        """Columns by header where every message is a record and as it must be, else None."""
+        if len(raws) < FEW:
+            return None
+        groups: dict[bytes, list[Raw]] = {}
+        for raw in raws:
+            if raw.value is None:
+                return None
+            groups.setdefault(raw.value[:HEADER], []).append(raw)
+        found: dict[bytes, Columns] = {}
+        for header, mine in groups.items():
+            columns = self._read(header, mine)
+            if columns is None:
+                return None
+            found[header] = columns
+        return found
+
+    def _read(self, header: bytes, raws: Sequence[Raw]) -> Columns | None:
+        if header not in self._bulk:
+            ours = self._reader.ours(header)
+            if ours is None:
+                return None
+            self._bulk[header] = (ours[0], BulkReader(ours[1]))
+        name, reader = self._bulk[header]
+        records = reader.read([raw.value[HEADER:] for raw in raws if raw.value is not None])
+        if records is None or not self._surely_fine(name, records, raws):
+            return None
+        return Columns(name, records, [raw.offset for raw in raws])
+
+    def _surely_fine(
+        self, name: str, records: Sequence[Mapping[str, Any]], raws: Sequence[Raw]
+    ) -> bool:
+        """Whether all are as they must be; where in doubt they are looked at one by one."""
+        doubles, times = self._checks[name]
+        for field in doubles:
+            numbers = (record[field] for record in records)
+            if not isfinite(sum(number for number in numbers if number is not None)):
+                return False
+        logged = min(raw.time for raw in raws) if times else 0
+        for field, ahead in times:
+            known = [at for record in records if (at := record[field]) is not None]
+            if known and not (self._earliest <= min(known) and max(known) <= logged + ahead):
+                return False
+        return True
+
+    def _one_by_one(self, raws: Sequence[Raw]) -> tuple[list[Good], list[tuple[Raw, Unreadable]]]:
         good: list[Good] = []
         faults: list[tuple[Raw, Unreadable]] = []
         for raw in raws:
@@ -58,13 +139,10 @@ class Decoder:
             except Unreadable as fault:
                 faults.append((raw, fault))
         wanted = Counter(f.schema_id for _, f in faults if f.reason == "unknown_schema")
-        if wanted:
-            faults = self._again(wanted, faults, good)
-        dead = [
-            dead_letter(fault.reason, fault.detail, self._flow, topic, partition, raw)
-            for raw, fault in faults
-        ]
-        return Decoded(good, dead)
+        return good, self._again(wanted, faults, good) if wanted else faults
+
+    def _dead(self, topic: str, partition: int, raw: Raw, fault: Unreadable) -> dict[str, Any]:
+        return dead_letter(fault.reason, fault.detail, self._flow, topic, partition, raw)
 
     def _checked(self, schema: Schema) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
         """The fields that must be finite, and the time fields with how far ahead they may be."""
@@ -111,7 +189,19 @@ class Decoder:
 
 def raw(message: Any) -> Raw:
     """A confluent-kafka message, as plain values that can be pickled."""
-    return Raw(message.offset(), message.timestamp()[1], message.key(), message.value())
+    fields = (message.offset(), message.timestamp()[1], message.key(), message.value())
+    return tuple.__new__(Raw, fields)  # three times as fast as by name
+
+
+def _in_order(raws: Sequence[Raw], found: Mapping[bytes, Columns]) -> list[Good]:
+    """Records in the order of the messages that they came in, by header."""
+    names = {header: columns.name for header, columns in found.items()}
+    left = {header: iter(columns.records) for header, columns in found.items()}
+    headers = [raw.value[:HEADER] for raw in raws if raw.value is not None]
+    return [
+        (names[header], next(left[header]), raw.offset)
+        for header, raw in zip(headers, raws, strict=True)
+    ]
 
 
 def _fields(schema: Schema, kind: str) -> tuple[str, ...]:

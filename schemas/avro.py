@@ -24,7 +24,7 @@ CORE: Mapping[str, Schema] = load_schemas(Path(__file__).parent / "core")
 """Schemas of the records that every domain has, by record name."""
 
 HEADER = 5
-_FAULTS = (
+FAULTS = (
     EOFError,
     IndexError,
     KeyError,
@@ -35,6 +35,7 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
+"""What fastavro raises at bytes that are not of the schema."""
 
 
 class Unreadable(ValueError):
@@ -69,7 +70,7 @@ class Codec:
         out = BytesIO()
         try:
             schemaless_writer(out, self._compiled, record, strict_allow_default=True)
-        except (*_FAULTS, AttributeError) as error:
+        except (*FAULTS, AttributeError) as error:
             raise Unwritable(f"{self.name}{self._fault(record) or f': {error}'}") from error
         return out.getvalue()
 
@@ -114,7 +115,7 @@ def unframe(data: bytes | None) -> tuple[int, BytesIO]:
 
 def canonical(schema: Schema) -> str:
     """Parsing Canonical Form (Avro specification): equal where the encodings are."""
-    return str(to_parsing_canonical_form(_plain(schema)))
+    return str(to_parsing_canonical_form(plain(schema)))
 
 
 def fingerprint(schema: Schema) -> int:
@@ -145,6 +146,7 @@ class Reader:
         schemas: Mapping[str, Schema],
         writer_schema: Callable[[int], Schema | None],
     ) -> None:
+        self._schemas = schemas
         self._ours = {_compile(s)["name"]: (name, s) for name, s in schemas.items()}
         self._writer_schema = writer_schema
         self._writers: dict[int, _Writer] = {}
@@ -159,7 +161,7 @@ class Reader:
         except SchemaResolutionError as error:
             why = f"{writer.name} of schema {schema_id} does not fit ours: {error}"
             raise Unreadable("foreign_record", why, schema_id) from error
-        except _FAULTS as error:
+        except FAULTS as error:
             why = str(error) or "ends too early"
             raise Unreadable(
                 "not_avro", f"{writer.name}: {type(error).__name__}: {why}"[:300], schema_id
@@ -169,6 +171,15 @@ class Reader:
             raise Unreadable("not_avro", f"{writer.name}: {left} bytes too many", schema_id)
         return writer.name, record
 
+    def ours(self, data: bytes | None) -> tuple[str, Schema] | None:
+        """Name and schema of a message that was written with our own schema as it is, else None."""
+        try:
+            schema_id, _ = unframe(data)
+            writer = self._writers.get(schema_id) or self._learn(schema_id)
+        except Unreadable:
+            return None
+        return None if writer.reader is not None else (writer.name, self._schemas[writer.name])
+
     def _learn(self, schema_id: int) -> _Writer:
         schema = self._writer_schema(schema_id)
         if schema is None:
@@ -176,7 +187,7 @@ class Reader:
         if schema_id not in self._foreign:
             try:
                 made = self._writers[schema_id] = self._resolve(schema)
-            except (SchemaParseException, *_FAULTS) as error:
+            except (SchemaParseException, *FAULTS) as error:
                 self._foreign[schema_id] = f"schema {schema_id}: {error}"
             else:
                 return made
@@ -194,13 +205,13 @@ class Reader:
         return _Writer(name, compiled, None if same else _compile(ours))
 
 
-def _plain(schema: Any) -> Any:
+def plain(schema: Any) -> Any:
     """The schema without logical types."""
     if isinstance(schema, list):
-        return [_plain(part) for part in schema]
+        return [plain(part) for part in schema]
     if isinstance(schema, Mapping):
         return {
-            key: _plain(part) if key in {"type", "items", "values", "fields"} else part
+            key: plain(part) if key in {"type", "items", "values", "fields"} else part
             for key, part in schema.items()
             if key != "logicalType"
         }
@@ -208,7 +219,7 @@ def _plain(schema: Any) -> Any:
 
 
 def _compile(schema: Schema) -> Any:
-    return parse_schema(_plain(schema), named_schemas={})
+    return parse_schema(plain(schema), named_schemas={})
 
 
 def _refuse_endless(full: str, compiled: Any) -> None:
