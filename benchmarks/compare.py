@@ -26,6 +26,8 @@ from benchmarks.latency.results import Options, Result, Run
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs
+from benchmarks.streams import results as streams
+from benchmarks.streams.comparing import compare_streams
 
 ENOUGH_RUNS = 3
 _METRICS = tuple(f"p{p:g}" for p in PERCENTILES)
@@ -66,6 +68,8 @@ def compare_files(first: Path, second: Path, confidence: float = 0.99) -> Compar
     kinds = {_kind(first), _kind(second)}
     if kinds == {fresh.FRESHNESS}:
         return compare_freshness(fresh.load(first), fresh.load(second), confidence)
+    if kinds == {streams.STREAMS}:
+        return compare_streams(streams.load(first), streams.load(second), confidence)
     if kinds == {peer_runs.PEERS_KIND}:
         return peers.compare(peer_runs.load(first), peer_runs.load(second), confidence)
     if kinds == {speeds.LEARNING}:

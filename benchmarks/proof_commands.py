@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from infra.settings import Settings
 from infra.settings import load as load_settings
+
+if TYPE_CHECKING:
+    from benchmarks.streams.results import Options
 
 _FAILED = 1
 
@@ -66,9 +70,23 @@ def parity(
 
 def streams(
     ctx: typer.Context,
-    events: Annotated[int, typer.Option(min=1, help="Visits of the workload.")] = 300_000,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="peers, flows, scaling or memory; may be given again."),
+    ] = None,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="Only these peers: bytewax, quix, faust.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each.")] = 3,
+    events: Annotated[int, typer.Option(min=10_000, help="Visits of the workload.")] = 300_000,
+    data_days: Annotated[float, typer.Option(help="Days of flights for the flows.")] = 14,
+    entities: Annotated[int, typer.Option(min=10_000, help="Most users held.")] = 1_000_000,
     seed: Annotated[int, typer.Option(help="Of the visits.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="One short turn of each.")] = False,
+    environments: Annotated[
+        Path, typer.Option(help="Folder of the peers' environments, made on demand.")
+    ] = Path(".headrace/peers"),
+    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path("bench"),
     year: Annotated[
         bool, typer.Option("--year", help="Replay the year of flights instead.")
     ] = False,
@@ -77,20 +95,67 @@ def streams(
         list[str] | None, typer.Option(help="Only these learners of the year; all when left out.")
     ] = None,
 ) -> None:
-    """flows/features beside idiomatic Bytewax; the year of flights through all; outputs checked.
+    """Every flow from broker to sink: events/s, CPU, memory; beside its peers; outputs checked.
 
     \b
-      headrace bench streams                 visits, broker to Redis, in turns
-      headrace bench streams --year          flights through features, join and learning
+      headrace bench streams                          all of it, a quarter of an hour
+      headrace bench streams --only peers --rounds 5  beside Bytewax, Quix, Faust, bare loops
+      headrace bench streams --quick                  one short turn of each
+      headrace bench streams --year                   a year of flights through the system
       headrace bench streams --year --days 20 --learner logistic --learner tree
+
+    Exits with 1 where a run ends with another state than the log says, or a peer cannot run.
     """
-    from benchmarks.streams import run as measurement
+    from benchmarks.streams import results
     from benchmarks.streams import year as replay
 
     if year:
         typer.echo(replay.run(settings_of(ctx), days, learner or ()).told())
-    else:
-        measurement.run_all(events, rounds, seed)
+        return
+    _known("part", only, results.PARTS)
+    _known("peer", peer, results.Options().peers)
+    options = results.Options(
+        parts=tuple(only or results.PARTS),
+        peers=tuple(peer or results.Options().peers),
+        rounds=rounds, events=events, days=data_days, seed=seed, entities=_sizes(entities),
+    )  # fmt: skip
+    _measure_streams(results.quick(options) if quick else options, environments, out)
+
+
+def _known(what: str, given: list[str] | None, known: Sequence[str]) -> None:
+    for name in given or ():
+        if name not in known:
+            raise typer.BadParameter(f"no {what} {name!r}; there are {', '.join(known)}")
+
+
+def _sizes(most: int) -> tuple[int, ...]:
+    """Ten thousand, and ten times as many up to the most."""
+    sizes = [10_000]
+    while sizes[-1] * 10 <= most:
+        sizes.append(sizes[-1] * 10)
+    return tuple(dict.fromkeys([*sizes, most]))
+
+
+def _measure_streams(options: Options, environments: Path, out: Path) -> None:
+    from benchmarks.streams import pictures, report, results
+    from benchmarks.streams import run as measurement
+    from benchmarks.streams.measured import RunFailed
+
+    console = Console(soft_wrap=True)
+    try:
+        found = measurement.run(
+            options,
+            environments.absolute(),
+            lambda each: console.print(report.line(each), highlight=False),
+        )
+    except (results.WrongOutput, RunFailed) as error:
+        console.print(f"FAILED: {error}", style="bold red", markup=False)
+        raise typer.Exit(_FAILED) from error
+    results.save(found, out / "streams.json")
+    console.print(report.told(found), soft_wrap=False)
+    pictures.draw(found, out / "streams.png")
+    console.print(f"kept in {out}/")
+    raise typer.Exit(_FAILED if found.missing else 0)
 
 
 def settings_of(ctx: typer.Context) -> Settings:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from schemas import domains
+from schemas.dataset import Stamped
 from schemas.declare import (
     HOUR,
     MINUTE,
+    SECOND,
     Category,
     Domain,
+    Drift,
     Entity,
     Event,
     Feature,
@@ -20,6 +26,8 @@ from schemas.declare import (
     LearnerSpec,
     Numeric,
     Publishing,
+    Routing,
+    Sample,
     Schema,
     Unlabelled,
     count,
@@ -30,6 +38,8 @@ from schemas.declare import (
 USERS = 1_000
 WINDOWS = (MINUTE, 10 * MINUTE, HOUR)
 START = 1_700_000_000_000
+ASKED, ASKED_EVERY, LABELLED = 50, 250, 0.9
+"""So many questions after so many visits, and the share that gets a label."""
 
 _TIME = {"type": "long", "logicalType": "timestamp-millis"}
 
@@ -84,6 +94,51 @@ def visits_domain(name: str = "visits") -> Domain:
         schemas={"visit": VISIT, "request": REQUEST},
         earliest=946_684_800_000,
     )
+
+
+def workload(name: str) -> Domain:
+    """The domain of a workload: visits with something to do for every flow, or one shipped."""
+    return taught_domain() if name == "visits" else domains.load(name)
+
+
+def taught_domain(name: str = "visits") -> Domain:
+    """Visits with a second learner, samples, drift watched by the minute, and a bandit."""
+    often = Publishing(examples=5_000, time=HOUR)
+    return replace(
+        visits_domain(name),
+        learners=(LearnerSpec("base-rate", "base_rate"), LearnerSpec("logistic", "logistic")),
+        samples=(
+            Sample("uniform", "uniform", size=1_000, publishing=often),
+            Sample("recent", "decayed", size=1_000, half_life=20 * MINUTE, publishing=often),
+            Sample("labels", "stratified", size=500, by=("label",), publishing=often),
+        ),
+        drift=Drift(per=HOUR, warm_up=2 * MINUTE, reference=25 * MINUTE, block=MINUTE, late=SECOND),
+        routing=Routing("thompson", every=5 * MINUTE, half_life=HOUR),
+    )
+
+
+def asked_visits(number: int, seed: int = 7) -> Iterator[Stamped]:
+    """Visits; after every 250th, questions about the users of the last 50, of whom nine in ten get
+    their label within half an hour; those who paid much come back more often."""
+    draw = np.random.default_rng(seed + 1)
+    waiting: list[tuple[int, int, dict[str, Any]]] = []
+    recent: list[dict[str, Any]] = []
+    for place, visit in enumerate(visits(number, seed)):
+        while waiting and waiting[0][0] <= visit["time"]:
+            time, _, label = heapq.heappop(waiting)
+            yield Stamped(time, "labels", "label", label)
+        yield Stamped(visit["time"], "events", "visit", visit)
+        recent = [*recent[-(ASKED - 1) :], visit]
+        if place % ASKED_EVERY == ASKED_EVERY - 1:
+            for each, asked in enumerate(recent):
+                id_, at = f"q{place}x{each}", visit["time"]
+                request = {"id": id_, "at": at, "user": asked["user"], "amount": asked["amount"]}
+                yield Stamped(at, "requests", "request", request)
+                came = at + int(draw.integers(SECOND, 30 * MINUTE))
+                likely = 0.7 if asked["amount"] > math.e**3 else 0.3
+                label = {"id": id_, "time": came, "value": float(draw.random() < likely)}
+                if draw.random() < LABELLED:
+                    heapq.heappush(waiting, (came, place * ASKED + each, label))
 
 
 def visits(number: int, seed: int = 7, per_second: float = 20.0) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,78 @@
+"""The streams benchmark in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.streams.ratios import FIRST, of_round, who
+from benchmarks.streams.results import Memory, Streams, Turn
+
+_TITLES = {
+    "peers": "same work, visits, one worker",
+    "flows": "each flow, broker to sink, one worker",
+    "scaling": "flows/features by workers, visits on four partitions",
+}
+
+
+def line(turn: Turn | Memory) -> str:
+    """One line for what is done."""
+    if isinstance(turn, Memory):
+        times = turn.flow / turn.raw
+        return f"{turn.entities:>12,} entities: the flow holds {times:.2f} × the raw tiles"
+    who = f"{turn.name} ({turn.workload}, {turn.workers})"
+    return f"{who:<34} {turn.rate:>11,.0f} records/s {turn.cpu_us:>9.1f} µs CPU a record"
+
+
+def told(result: Streams) -> RenderableType:
+    """All parts; everything in it was checked."""
+    parts: list[RenderableType] = []
+    for part, turns in groupby(result.turns, key=lambda turn: turn.part):
+        parts.append(_table(result, part, list(turns)))
+    if result.memory:
+        parts.append(_memory(result.memory))
+    parts += [Text(f"{name}: {why}", style="yellow") for name, why in result.missing.items()]
+    return Group(*parts, Text("the final state of every run was checked", style="green"))
+
+
+def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
+    table = Table(title=f"{_TITLES[part]}, {result.options.rounds} turns")
+    ratio = ("first ÷ this", "by CPU") if part in FIRST else ()
+    for name in ("", "records", "records/s", "CPU µs", *ratio):
+        table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
+    for name in dict.fromkeys(who(turn) for turn in turns):
+        mine = [turn for turn in turns if who(turn) == name]
+        title = result.titles.get(name, name) if part == "peers" else name
+        rate = np.median([turn.rate for turn in mine])
+        cpu = np.median([turn.cpu_us for turn in mine])
+        times: list[str] = []
+        if part in FIRST and name != FIRST[part]:
+            times = [spread(of_round(turns, name, by_cpu)) for by_cpu in (False, True)]
+        table.add_row(title, f"{mine[0].records:,}", f"{rate:,.0f}", f"{cpu:.1f}", *times)
+    return table
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median with the least and the most."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{np.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
+
+
+def _memory(held: Sequence[Memory]) -> Table:
+    table = Table(title="memory of flows/features, visits, by entities")
+    for name in ("entities", "raw tiles, B", "flow, B", "÷ raw", "at most ÷ raw", "Redis ÷ raw"):
+        table.add_column(name, justify="right")
+    for each in held:
+        table.add_row(
+            f"{each.entities:,}",
+            f"{each.raw / each.entities:,.0f}",
+            f"{each.flow / each.entities:,.0f}",
+            *(f"{held / each.raw:.2f}" for held in (each.flow, each.peak, each.redis)),
+        )
+    return table
