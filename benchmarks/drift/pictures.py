@@ -39,6 +39,7 @@ def _false(axes: Any, quiet: Sequence[Tally], names: Sequence[str]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(0.008, None)
     axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel("false alarms per 30 days without drift (0.01 stands for none)")
     title = ", ".join(f"{'○□△'[i]} {case}" for i, case in enumerate(cases))
     axes.set_title(title, fontsize=10)
