@@ -24,7 +24,8 @@ from infra.processes import StartError
 
 OURS = Peer("headrace", "Headrace")
 PEERS_KIND = "peers"
-_HALVINGS = 2  # a server that misses the budget at an eighth of its closed loop has no rate
+_HALVINGS = 2
+_SLOWEST = 20.0  # requests a second; below, a probe takes minutes
 _MOST = 200_000
 
 
@@ -128,20 +129,26 @@ def _measured(peer: Peer, url: str, asked: list[bytes], options: Options, repeat
     )  # fmt: skip
     record, told = offer(plan, asked)
     closed = np.isin(record.outcome, GOOD).sum() / max(1e-9, record.done.max() / 1e9)
-    highest = 0.0
-    if peer is not ECHO:
-        given = LatencyOptions(
-            url=url, rate=max(1.0, float(closed) / 2), seconds=options.seconds, warmup_s=1.0,
-            budget_ms=options.budget_ms, connections=options.connections, check=peer.check,
-            probe_s=(1.0, 2.0), resolution=0.1, seed=seed,
-        )  # fmt: skip
-        found = search.search(given, asked, halvings=_HALVINGS).search
-        highest = found.inside if found else 0.0
+    highest = 0.0 if peer is ECHO else _highest(peer, url, asked, float(closed) / 2, options, seed)
     at = {f"{rate:g}": _latency(peer, url, asked, rate, options, seed) for rate in options.rates}
     return Turn(
         name=peer.name, repeat=repeat, at=at, closed=float(closed), highest=highest,
         generator=told.cpu,
     )  # fmt: skip
+
+
+def _highest(
+    peer: Peer, url: str, asked: list[bytes], rate: float, options: Options, seed: int
+) -> float:
+    """The highest rate inside the budget, from `rate` on; 0 where a quarter of it is outside."""
+    halvings = min(_HALVINGS, int(np.log2(max(1.0, rate / _SLOWEST))))
+    given = LatencyOptions(
+        url=url, rate=max(_SLOWEST, rate), seconds=options.seconds, warmup_s=1.0,
+        budget_ms=options.budget_ms, connections=options.connections, check=peer.check,
+        probe_s=(1.0, 2.0), resolution=0.1, seed=seed,
+    )  # fmt: skip
+    found = search.search(given, asked, halvings=halvings).search
+    return found.inside if found else 0.0
 
 
 def _latency(
