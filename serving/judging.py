@@ -62,7 +62,9 @@ class Logged:
         history = list({example["id"]: example for example in examples}.values())
         newest = [each for each in history if since is None or each["asked"] >= since]
         if not newest:
-            raise Unsupported("the log holds no example yet" + (" since then" if history else ""))
+            raise Unsupported(
+                "the log holds no example " + ("that was asked since then" if history else "yet")
+            )
         reward = reward_of(domain)
         arms = [spec.name for spec in domain.learners]
         arms += sorted({example["arm"] for example in newest} - {*arms})
