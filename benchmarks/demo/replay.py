@@ -32,8 +32,9 @@ from schemas.declare import Domain, Label, Unlabelled
 CONNECTIONS = 16
 """Questions that are under way at once."""
 
-PATIENCE = 60.0
-"""Seconds that the features flow may stand still before the replay gives up."""
+PATIENCE, LEARNING_PATIENCE = 60.0, 300.0
+"""Seconds that a flow may stand still before the replay gives up. On a busy machine, where learning
+gives way to everything else, a challenger of 100,000 examples trains for minutes."""
 
 BEHIND = 500
 """Labelled questions that the served model may not have learned yet; half a day of flights."""
@@ -161,13 +162,13 @@ class Replay:
         """Waits until the served model knows all labels but the newest."""
         if self._learned is None:
             return
-        newest, deadline = self._learned(), time.monotonic() + PATIENCE
+        newest, deadline = self._learned(), time.monotonic() + LEARNING_PATIENCE
         while self._labelled - (learned := self._learned()) > BEHIND:
             if learned != newest:
-                newest, deadline = learned, time.monotonic() + PATIENCE
+                newest, deadline = learned, time.monotonic() + LEARNING_PATIENCE
             if time.monotonic() > deadline:
                 raise ReplayError(
-                    f"the learning flow stood still for {PATIENCE:.0f} s: it has learned "
+                    f"the learning flow stood still for {LEARNING_PATIENCE:.0f} s: it has learned "
                     f"{learned:,} examples of {self._labelled:,} questions whose label came"
                 )
             await asyncio.sleep(0.005)
