@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from schemas.declare import Domain, Schema
 
 BATCH = 2_000
 """So many records share the cost of an item; twice as many gain little and wait longer."""
-IDLE, PATIENT_IDLE = timedelta(milliseconds=5), timedelta(milliseconds=100)
+IDLE, PATIENT_IDLE = timedelta(milliseconds=20), timedelta(milliseconds=100)
 FETCH_WAIT_MS, PATIENT_FETCH_WAIT_MS = 20, 200
 """Events shall be servable at once. Labels come after hours and a model learns for milliseconds:
 asking for them as often would only cost broker and flows a core while nothing happens. The embedded
@@ -99,7 +100,7 @@ class Reading:
 
 
 class Part(StatefulSourcePartition[Any, Any]):  # type: ignore[misc]
-    """Common to the parts: rests while idle, ends when asked or at the end of the log."""
+    """Common to the parts: rests at the live edge, ends when asked or at the end of the log."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -110,12 +111,18 @@ class Part(StatefulSourcePartition[Any, Any]):  # type: ignore[misc]
         if self.reading.stop.asked or (self.reading.until_end and self.ended()):
             raise StopIteration
         items = self.read()
-        self._idle = not items
+        self._idle = not items or self.ended()
         return items
 
     def next_awake(self) -> datetime | None:
-        """At once after a batch, a little later when there was none."""
-        return datetime.now(UTC) + self.reading.rest if self._idle else None
+        """At once while there is more; at the edge at the next tick, which all parts share.
+
+        So what comes to several partitions in a tick is worked through, and written, together.
+        """
+        if not self._idle:
+            return None
+        rest = self.reading.rest.total_seconds()
+        return datetime.fromtimestamp((time.time() // rest + 1) * rest, UTC)
 
     def read(self) -> list[Any]:
         """What has arrived."""

@@ -109,9 +109,9 @@ ENTITIES = (
         ),
     ),
 )
-"""Chosen one by one by the log loss of March to September; ten of the aircraft, the flight number and
-the carrier at its origin for the challenger's sake, by what trees gained from each entity. What a
-group of them is worth:
+"""Chosen one by one by the log loss of March to September; ten of the aircraft, the flight number
+and the carrier at its origin for the challenger's sake, by what trees gained from each entity. What
+a group of them is worth:
 `python -m benchmarks.learning.quality --learner logistic --without 'origin.weather*'`."""
 
 CHALLENGER = {
