@@ -18,6 +18,9 @@ from schemas.declare import Domain
 _AT_ONCE = 256
 _KEPT = 200
 """Questions, the newest, that are given back."""
+_LARGE = {"linger.ms": 1_000}
+"""Records are sent in large batches: the embedded broker looks through all of a partition's batches
+at every fetch, and would be what is measured."""
 
 
 def fill_asked(
@@ -25,7 +28,8 @@ def fill_asked(
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Writes a log of events, labels, and predictions that answer every question from the events
     before it; gives the newest requests and how many records of each kind there are."""
-    sender, tables = Sender(settings, domain, registry(settings)), Tables(domain)
+    sender = Sender(settings, domain, registry(settings), _LARGE)
+    tables = Tables(domain)
     counts, newest = Counter[str](), list[dict[str, Any]]()
     for kind, group in groupby(stream, key=lambda stamped: stamped.stream):
         batch = list(group)
