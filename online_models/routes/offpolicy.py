@@ -103,7 +103,7 @@ class Log:
         error = float(np.sqrt(sums @ sums)) / float(stands_for.sum())
         if 1.0 - reached > UNREACHED + 3.0 * error:
             raise Unsupported(
-                f"in {1.0 - reached:.0%} of the records it could not choose this policy's "
+                f"in {1.0 - reached:.0%} of its records the log could not choose this policy's "
                 "arms: another policy held, or a model was not there; judge what was asked --since "
                 "then"
             )

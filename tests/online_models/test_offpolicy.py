@@ -71,7 +71,7 @@ def test_a_slice_in_which_the_arm_could_not_be_tried_is_refused(estimator: objec
     assert callable(estimator)
     behaviour = np.array([[0.5, 0.2, 0.3], [0.5, 0.0, 0.5]])
     log, _ = logged(1, logging=behaviour)
-    with pytest.raises(Unsupported, match=r"in \d\d% of the records it could not"):
+    with pytest.raises(Unsupported, match=r"in \d\d% of its records the log could not"):
         estimator(log, np.tile([0.0, 1.0, 0.0], (len(log.arm), 1)))
 
 
