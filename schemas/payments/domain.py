@@ -114,7 +114,6 @@ DOMAIN = Domain(
         options={"epsilon": 0.05},
         sticky=("customer",),
         reward=Stopping("amount", cost=5.0, threshold=0.05, let_through=0.1),
-        feedback="served",  # scores are given when labels come: here up to 30 days late
         half_life=30 * DAY,
         every=DAY,
     ),
