@@ -22,7 +22,7 @@ from flows import drift, features, learning, routing, sampling
 from flows.reading import BATCH, Reading
 from infra import kafka, metrics
 from infra.registry import registry
-from infra.settings import Settings
+from infra.settings import RECOVERY, Settings
 from schemas import domains
 from schemas.declare import Domain
 
@@ -95,7 +95,7 @@ def run(
 
 def store_path(settings: Settings, domain: Domain, name: str) -> Path:
     """The folder of a flow's recovery store."""
-    return settings.home / "recovery" / f"{domain.name}-{settings.generation}-{name}"
+    return settings.home / RECOVERY / f"{domain.name}-{settings.generation}-{name}"
 
 
 def _store(settings: Settings, domain: Domain, name: str) -> Path:

@@ -16,7 +16,8 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-STACK_FILE = "stack.json"
+STACK_FILE, RECOVERY = "stack.json", "recovery"
+"""What stands in the home: where the embedded stack is, and the snapshots of the flows."""
 PREFIX = "HEADRACE_"
 
 

@@ -8,6 +8,7 @@ Everything that runs stands in `<home>/stack.json`, so that any other command fi
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -22,7 +23,7 @@ import psutil
 
 from infra import processes, topics
 from infra.processes import StartError
-from infra.settings import STACK_FILE, Settings, child_environment, stack_of
+from infra.settings import RECOVERY, STACK_FILE, Settings, child_environment, stack_of
 from schemas import domains
 
 FLOWS = ("features", "learning", "sampling", "routing", "drift")
@@ -145,6 +146,7 @@ class Stack:
     def _start_stores(self) -> None:
         home = self.settings.home
         if self.settings.kafka is None:
+            shutil.rmtree(home / RECOVERY, ignore_errors=True)  # of a log that is gone
             port, log = processes.free_port(), self._log(BROKER)
             child = processes.start_broker(port, log, self.die_with_parent)
             self._started(BROKER, child, log)

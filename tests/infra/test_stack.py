@@ -1,0 +1,22 @@
+"""What the embedded stack finds in its home when it starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.settings import RECOVERY, Settings
+from infra.stack import Stack
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_snapshots_go_with_the_log_that_they_are_of(
+    embedded: bool, broker: str, tmp_path: Path
+) -> None:
+    old = tmp_path / RECOVERY / "flights-g1-learning" / "part-0.sqlite3"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"a place in a log")
+    settings = Settings(home=tmp_path, kafka=None if embedded else broker)
+    with Stack(settings, flows=(), endpoint=False):
+        assert old.exists() is not embedded
