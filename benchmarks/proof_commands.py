@@ -99,7 +99,7 @@ def streams(
 
     \b
       headrace bench streams                          all of it, a quarter of an hour
-      headrace bench streams --only peers --rounds 5  beside Bytewax, Quix, Faust, bare loops
+      headrace bench streams --only peers --rounds 5   beside Bytewax, Quix, Faust, bare loops
       headrace bench streams --quick                  one short turn of each
       headrace bench streams --year                   a year of flights through the system
       headrace bench streams --year --days 20 --learner logistic --learner tree

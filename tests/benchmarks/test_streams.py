@@ -20,6 +20,7 @@ from benchmarks.streams.ratios import of_round, who
 from benchmarks.streams.results import Memory, Options, Streams, Turn, WrongOutput
 from benchmarks.streams.stack import stack
 from benchmarks.workloads import asked_visits, taught_domain, visits
+from flows.sampling import key_of
 from infra import inspection, topics
 from infra.registry import registry
 from infra.sending import Sender
@@ -101,11 +102,15 @@ def test_every_flow_is_right_and_a_spoiled_view_is_found() -> None:
 
 
 def spoil(settings: Settings) -> None:
-    """One example more than was asked for, as if the join had made it up."""
+    """An example more than was asked for, a route that was not earned, a sample of another time."""
     domain = taught_domain()
     example = next(inspection.read(settings, domain, "examples"))
+    *_, route = inspection.read(settings, domain, "routes")
+    sample = next(inspection.read(settings, domain, "samples"))
     sender = Sender(settings, domain, registry(settings))
     sender.send("examples", "example", {**example, "id": "made up"}, "made up")
+    sender.send("routes", "route", {**route, "time": route["time"] + 1}, "route")
+    sender.send("samples", "sample", {**sample, "time": sample["time"] - 1}, key_of(sample))
     sender.flush()
 
 
