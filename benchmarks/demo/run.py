@@ -134,10 +134,10 @@ class _Run:
             )
             with self._live(watch):
                 self._ask(replay, _until(items, began + self.plan.limits[0]), step)
-                watch.phase = "learning the rest"
+                self._enter(watch, "learning the rest")
                 self._drain(watch, replay.done)
                 seconds = time.monotonic() - began
-                watch.phase = "reading the log"
+                self._enter(watch, "reading the log")
                 self._stop_rooms()
                 found = outcome.gather(quiet, self.domain, replay.done, seconds)
         if replay.done.time < self.span[1] - step and seconds > self.plan.limits[0]:
@@ -174,6 +174,11 @@ class _Run:
             if not self.console.is_terminal:
                 watch.tell_line(self.console)
             time.sleep(0.05)
+
+    def _enter(self, watch: Watch, phase: str) -> None:
+        watch.phase = phase
+        if not self.console.is_terminal:
+            watch.tell_line(self.console)
 
     def _stop_rooms(self) -> None:
         """Ends all that writes to the log."""

@@ -35,6 +35,7 @@ class Watch:
     phase: str = "replaying"
     _marks: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=1_000))
     _told: float = field(default_factory=time.monotonic)
+    _told_phase: str = ""
 
     def mark(self, done: Replayed) -> None:
         """Notes where the replay stands."""
@@ -42,9 +43,9 @@ class Watch:
         self._marks.append((time.monotonic(), self.events, done.answers))
 
     def tell_line(self, console: Console) -> None:
-        """Prints a line, where it is time for one."""
-        if time.monotonic() - self._told >= LINE_EVERY:
-            self._told = time.monotonic()
+        """Prints a line, where it is time for one or another phase has begun."""
+        if time.monotonic() - self._told >= LINE_EVERY or self.phase != self._told_phase:
+            self._told, self._told_phase = time.monotonic(), self.phase
             console.print(self.line(), highlight=False)
 
     @property
