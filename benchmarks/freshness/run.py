@@ -16,8 +16,10 @@ from benchmarks.freshness.probes import Probes
 from benchmarks.latency.results import ResultError
 from benchmarks.machine import Machine, facts
 from benchmarks.traffic import Events
+from infra import inspection
 from infra.settings import Settings
 from schemas import domains
+from schemas.declare import Domain
 
 FRESHNESS = "freshness"
 
@@ -63,8 +65,9 @@ def run(settings: Settings, options: Options) -> Freshness:
         events = Events(settings, domain, options.events_rate, options.seed, probes.make)
         with events:
             events.wait_for(options.seconds)
+            at = max(events.time, _newest(settings, domain))
             asked = learned.ask(
-                settings, domain, options.labels, options.asking_rate, options.seed, events.time
+                settings, domain, options.labels, options.asking_rate, options.seed, at
             )
             found = learned.learn(settings, domain, asked, options.labels_rate, options.seed)
             events.stop()
@@ -82,6 +85,12 @@ def run(settings: Settings, options: Options) -> Freshness:
         questions=asked.outcomes,
         resolution_ms={"event": probes.resolution(), "label": found.resolution},
     )
+
+
+def _newest(settings: Settings, domain: Domain) -> int:
+    """The newest time that was asked about; what is asked before it the join may call late."""
+    asked = inspection.read(settings, domain, "predictions")
+    return max((prediction["time"] for prediction in asked), default=0)
 
 
 def save(result: Freshness, path: Path) -> None:
