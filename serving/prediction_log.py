@@ -73,14 +73,19 @@ class PredictionLog:
         metrics.PREDICTIONS_QUEUED.set(len(self._producer))
 
     def flush(self) -> None:
-        """Waits until the log has all, however long it is away; Undelivered if one was lost."""
+        """Waits until the log has all, however long it is away; Undelivered if one was lost.
+
+        Others may record meanwhile: what is theirs may still be on its way when this returns.
+        """
         while self._producer.flush(1.0):
             _log.debug("%s: %d answers wait for the log", self._topic, len(self._producer))
-        self.close(0)
+        self._all_there(0)
 
     def close(self, timeout: float | None = None) -> None:
         """Waits for every delivery so far; raises Undelivered if any record was or may be lost."""
-        left = self._producer.flush(self._settings.wait_s if timeout is None else timeout)
+        self._all_there(self._producer.flush(self._settings.wait_s if timeout is None else timeout))
+
+    def _all_there(self, left: int) -> None:
         if left or self.lost:
             raise kafka.Undelivered(
                 f"{self._topic}: {self.lost} of {self.answered} predictions lost, "
