@@ -11,6 +11,7 @@ from rich.console import Console
 from benchmarks import proof_commands
 from benchmarks.learning.command import learning
 from benchmarks.proof_commands import settings_of
+from benchmarks.storing import save
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ def measured(
 def finish(console: Console, result: Result, out: Path) -> None:
     """Show and keep a result; exits with 1 where an answer was wrong, 2 where it is invalid."""
     from benchmarks import report
-    from benchmarks.latency import pictures, results
+    from benchmarks.latency import pictures
 
-    results.save(result, out / "latency.json")
+    save(result, out / "latency.json")
     console.print(report.told(result))
     if any(run.latency for run in result.runs):
         pictures.draw(result, out / "latency.png")
@@ -148,7 +149,7 @@ def freshness(
     console = Console()
     with console.status("measuring"), own_stack(settings_of(ctx), events_rate, seed) as alone:
         result = measurement.run(alone.settings, options)
-    measurement.save(result, out / "freshness.json")
+    save(result, out / "freshness.json")
     console.print(report.freshness(result))
     console.print(f"kept in {out}/")
 
@@ -185,7 +186,7 @@ def chaos(
     console = Console()
     with console.status("measuring"), own_stack(settings_of(ctx), seed=seed) as alone:
         result = measurement.run(alone, options)
-    measurement.save(result, out / "chaos.json")
+    save(result, out / "chaos.json")
     console.print(report.chaos(result))
     console.print(f"kept in {out}/")
     raise typer.Exit(_FAILED if result.lost else 0)
@@ -229,7 +230,7 @@ def peers(
         result = peer_runs.run(
             alone, options, environments, lambda turn: console.print(peer_report.turn_line(turn))
         )
-    peer_runs.save(result, out / "peers.json")
+    save(result, out / "peers.json")
     console.print(peer_report.told(result))
     console.print(f"kept in {out}/")
     raise typer.Exit(_FAILED if result.missing else 0)

@@ -9,23 +9,23 @@ their ratio, and the comparison says that the noise between runs is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.comparison import Change, Comparison, other_machine, welch
+from benchmarks.comparison import Change, Comparison, other_machine, other_options, welch
 from benchmarks.freshness import run as fresh
 from benchmarks.freshness.run import Freshness
-from benchmarks.latency import results
 from benchmarks.latency.confidence import PERCENTILES
-from benchmarks.latency.results import Options, Result, Run
+from benchmarks.latency.results import Result, Run
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs
+from benchmarks.storing import kind_of, load
 from benchmarks.streams import results as streams
 from benchmarks.streams.comparing import compare_streams
 
@@ -65,27 +65,10 @@ def compare_files(first: Path, second: Path, confidence: float = 0.99) -> Compar
 
     Raises ResultError for a file that is no result, ValueError for two that cannot be compared.
     """
-    kinds = {_kind(first), _kind(second)}
-    if kinds == {fresh.FRESHNESS}:
-        return compare_freshness(fresh.load(first), fresh.load(second), confidence)
-    if kinds == {streams.STREAMS}:
-        return compare_streams(streams.load(first), streams.load(second), confidence)
-    if kinds == {peer_runs.PEERS_KIND}:
-        return peers.compare(peer_runs.load(first), peer_runs.load(second), confidence)
-    if kinds == {speeds.LEARNING}:
-        return speeds.compare(speeds.load(first), speeds.load(second), confidence)
-    return compare(results.load(first), results.load(second), confidence)
-
-
-def _kind(path: Path) -> str:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Kind).kind
-    except msgspec.DecodeError as error:
-        raise results.ResultError(f"{path} is no result of a benchmark: {error}") from error
-
-
-class _Kind(msgspec.Struct):
-    kind: str
+    kinds = {kind_of(first), kind_of(second)}
+    of, judge = _KINDS.get(kinds.pop() if len(kinds) == 1 else "", (Result, compare))
+    found: Comparison = judge(load(first, of), load(second, of), confidence)
+    return found
 
 
 def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> Comparison:
@@ -100,14 +83,12 @@ def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> C
         first, second = before.percentiles["p99"], after.percentiles["p99"]
         low, high = _ratio_interval(np.array(before.drawn), np.array(after.drawn), tail)
         changes.append(_change(metric, first, second, low, high))
-    unlike = [
-        f"{name}: {getattr(a.options, name)} against {getattr(b.options, name)}"
-        for name in fresh.Options.__struct_fields__
-        if name != "seed" and getattr(a.options, name) != getattr(b.options, name)
-    ]
     return Comparison(
         method=f"bootstrap over blocks of time, ratio of percentiles, {confidence * 100:g} %",
-        unlike=[*unlike, *other_machine(a.machine, b.machine)],
+        unlike=[
+            *other_options(a.options, b.options, ("seed",)),
+            *other_machine(a.machine, b.machine),
+        ],
         changes=changes,
         notes=["one run on a side: the noise between runs is unknown"],
     )
@@ -194,11 +175,16 @@ def _rates(a: Result, b: Result) -> list[Change]:
 
 
 def _unlike(a: Result, b: Result) -> list[str]:
-    told = [
-        f"{name}: {getattr(a.options, name)} against {getattr(b.options, name)}"
-        for name in Options.__struct_fields__
-        if name not in _IGNORED and getattr(a.options, name) != getattr(b.options, name)
-    ]
+    told = other_options(a.options, b.options, _IGNORED)
     if a.options.background != b.options.background:
         told.append(f"background: {a.options.background} against {b.options.background}")
     return [*told, *other_machine(a.machine, b.machine)]
+
+
+_KINDS: Mapping[str, tuple[type[Any], Callable[..., Comparison]]] = {
+    fresh.FRESHNESS: (Freshness, compare_freshness),
+    streams.STREAMS: (streams.Streams, compare_streams),
+    peer_runs.PEERS_KIND: (peer_runs.Peers, peers.compare),
+    speeds.LEARNING: (speeds.Learning, speeds.compare),
+}
+"""The results that can be compared, and what does it; a latency result is any other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -11,7 +11,11 @@ from scipy import stats
 
 from benchmarks.machine import Machine
 
+_FEWEST = 2
+_ENOUGH = 3
+
 Logs = NDArray[np.float64]
+"""Logarithms of a figure, one for every turn."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +72,46 @@ def _holm(values: Sequence[float], error: float) -> list[bool]:
             break
         told[index] = True
     return told
+
+
+def of_turns(
+    pairs: Mapping[str, tuple[Logs, Logs]], confidence: float
+) -> tuple[list[Change], list[str]]:
+    """Changes of figures that took some turns on either side, and notes on those that took few.
+
+    By `welch` where there were at least two on both; else told, and not judged.
+    """
+    judged = {name: pair for name, pair in pairs.items() if min(map(len, pair)) >= _FEWEST}
+    changes = welch(judged, confidence) if judged else []
+    changes += [_unjudged(name, *pair) for name, pair in pairs.items() if name not in judged]
+    few = [name for name, pair in pairs.items() if min(map(len, pair)) < _ENOUGH]
+    told = f"fewer than {_ENOUGH} turns on a side, little to judge by: {'; '.join(few)}"
+    return changes, [told] if few else []
+
+
+def _unjudged(metric: str, a: Logs, b: Logs) -> Change:
+    first, second = float(np.exp(a.mean())), float(np.exp(b.mean()))
+    return Change(
+        metric=metric, a=first, b=second, ratio=second / first, low=0.0, high=np.inf, changed=False
+    )
+
+
+def missing(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
+    """Notes on what could not be measured for one of two results, by name with the reason."""
+    return [
+        f"{name} is missing from the {side} result: {why}"
+        for side, those in (("first", a), ("second", b))
+        for name, why in those.items()
+    ]
+
+
+def other_options(a: msgspec.Struct, b: msgspec.Struct, ignored: Collection[str]) -> list[str]:
+    """What differs between the options of two results, but for those that are ignored."""
+    return [
+        f"{name}: {getattr(a, name)} against {getattr(b, name)}"
+        for name in a.__struct_fields__
+        if name not in ignored and getattr(a, name) != getattr(b, name)
+    ]
 
 
 def other_machine(a: Machine, b: Machine) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.storing import save
 from infra.settings import Settings
 from infra.settings import load as load_settings
 
@@ -62,7 +63,7 @@ def parity(
                 result = parity_run.served(settings, days, start, seed, ms)
     except (ReplayError, LogError, NoSuchData) as error:
         raise typer.BadParameter(str(error)) from error
-    measurement.save(result, out / "parity.json")
+    save(result, out / "parity.json")
     for line in measurement.told(result):
         console.print(line, highlight=False)
     raise typer.Exit(0 if result.equal else _FAILED)
@@ -151,7 +152,7 @@ def _measure_streams(options: Options, environments: Path, out: Path) -> None:
     except (results.WrongOutput, RunFailed) as error:
         console.print(f"FAILED: {error}", style="bold red", markup=False)
         raise typer.Exit(_FAILED) from error
-    results.save(found, out / "streams.json")
+    save(found, out / "streams.json")
     console.print(report.told(found), soft_wrap=False)
     pictures.draw(found, out / "streams.png")
     console.print(f"kept in {out}/")

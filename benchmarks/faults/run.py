@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -218,9 +217,3 @@ def _highest(url: str, asked: list[bytes], options: Options) -> float:
 
 def _logged(alone: Prepared) -> list[str]:
     return [each["id"] for each in inspection.read(alone.settings, alone.domain, "predictions")]
-
-
-def save(result: Chaos, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))

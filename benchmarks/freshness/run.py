@@ -6,14 +6,11 @@ asked and their labels sent meanwhile.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from benchmarks.freshness import learned
 from benchmarks.freshness.delays import Delay
 from benchmarks.freshness.probes import Probes
-from benchmarks.latency.results import ResultError
 from benchmarks.machine import Machine, facts
 from benchmarks.traffic import Events
 from infra import inspection
@@ -91,17 +88,3 @@ def _newest(settings: Settings, domain: Domain) -> int:
     """The newest time that was asked about; what is asked before it the join may call late."""
     asked = inspection.read(settings, domain, "predictions")
     return max((prediction["time"] for prediction in asked), default=0)
-
-
-def save(result: Freshness, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-
-
-def load(path: Path) -> Freshness:
-    """Read it; raises ResultError for a file that holds something else."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Freshness)
-    except msgspec.DecodeError as error:
-        raise ResultError(f"{path} is no result of the freshness benchmark: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +12,6 @@ from benchmarks.latency.observe import Stage
 from benchmarks.load.plan import Swap
 from benchmarks.machine import Machine, facts
 from benchmarks.traffic import Sent
-
-
-class ResultError(ValueError):
-    """A file is not a result of this benchmark; names the file and the field."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,17 +229,3 @@ def _sentence(options: Options, run: Run) -> str:
     invalid = "" if run.valid else " INVALID: the load generator was the bottleneck."
     wrong = "" if run.right else " FAILED: wrong answers."
     return f"{measured} at {run.rate:,.0f} requests/s: {against}.{invalid}{wrong}"
-
-
-def save(result: Result, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-
-
-def load(path: Path) -> Result:
-    """Read it; raises ResultError for a file that holds something else."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Result)
-    except msgspec.DecodeError as error:
-        raise ResultError(f"{path} is no result of the latency benchmark: {error}") from error

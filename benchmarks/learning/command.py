@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.proof_commands import settings_of
+from benchmarks.storing import save
 
 _FAILED = 1
 
@@ -48,6 +49,6 @@ def learning(
         raise typer.Exit(_FAILED) from error
     except (speed.UnknownLearner, NoSuchData) as error:
         raise typer.BadParameter(str(error)) from error
-    speeds.save(result, out / "learning.json")
+    save(result, out / "learning.json")
     console.print(speeds.told(result), soft_wrap=False)
     console.print(f"kept in {out}/")

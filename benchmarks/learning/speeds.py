@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from pathlib import Path
 
 import msgspec
 import numpy as np
 from rich.table import Table
 
-from benchmarks.comparison import Comparison, other_machine, welch
-from benchmarks.latency.results import ResultError
+from benchmarks.comparison import Comparison, Logs, of_turns, other_machine, other_options
 from benchmarks.learning.bare import OWN
 from benchmarks.machine import Machine
 
 LEARNING = "learning"
 FLOW = "flow"
 GOAL = 0.8
-_FEWEST = 2
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,20 +70,6 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
         return [flow.rate / bare.rate for flow, bare in pairs]
 
 
-def save(result: Learning, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-
-
-def load(path: Path) -> Learning:
-    """Read it; raises ResultError for a file that holds something else."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Learning)
-    except msgspec.DecodeError as error:
-        raise ResultError(f"{path} is no result of the learning benchmark: {error}") from error
-
-
 def line(turn: Turn) -> str:
     """A turn in a line."""
     each = turn.cpu / turn.examples * 1e6
@@ -121,23 +104,21 @@ def compare(a: Learning, b: Learning, confidence: float = 0.99) -> Comparison:
     """Judges every ratio that both results have; raises ValueError where there is none."""
     first, second = _ratios(a), _ratios(b)
     both = {name: (first[name], second[name]) for name in first if name in second}
-    judged = {name: pair for name, pair in both.items() if min(map(len, pair)) >= _FEWEST}
-    if not judged:
-        raise ValueError("the two results have no learner in common that took two turns in each")
-    unlike = [
-        f"{name}: {getattr(a.options, name)} against {getattr(b.options, name)}"
-        for name in ("domain", "days")
-        if getattr(a.options, name) != getattr(b.options, name)
-    ]
+    if not both:
+        raise ValueError("the two results have no learner in common")
+    changes, notes = of_turns(both, confidence)
     return Comparison(
         method=f"Welch's t-test on log ratios of turns, Holm, {confidence * 100:g} %",
-        unlike=[*unlike, *other_machine(a.machine, b.machine)],
-        changes=welch(judged, confidence),
-        notes=[f"fewer than two turns on a side: {name}" for name in both if name not in judged],
+        unlike=[
+            *other_options(a.options, b.options, ("learners", "rounds", "seed")),
+            *other_machine(a.machine, b.machine),
+        ],
+        changes=changes,
+        notes=notes,
     )
 
 
-def _ratios(result: Learning) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
+def _ratios(result: Learning) -> dict[str, Logs]:
     return {
         f"{learner} ÷ {loop}": np.log(result.ratios(learner, loop))
         for learner, loop in result.loops()

@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks.latency import search
 from benchmarks.latency.results import Options as LatencyOptions
-from benchmarks.latency.results import ResultError
 from benchmarks.load import bodies as bodies_
 from benchmarks.load.answers import GOOD
 from benchmarks.load.offer import offer
@@ -163,17 +162,3 @@ def _latency(
     took = np.where(np.isin(record.outcome, GOOD), (record.done - record.intended) / 1e6, np.inf)
     p50, p99 = np.percentile(took, [50, 99], method="lower").tolist()
     return (p50, p99) if p99 <= 1_000 else None
-
-
-def save(result: Peers, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-
-
-def load(path: Path) -> Peers:
-    """What `save` wrote; raises ResultError for any other file."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Peers)
-    except msgspec.DecodeError as error:
-        raise ResultError(f"{path} is no result of the peers: {error}") from error

@@ -20,7 +20,6 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,12 +118,6 @@ def check(
     )
     found.seconds = time.perf_counter() - began
     return found
-
-
-def save(result: Parity, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
 
 
 def told(result: Parity) -> Iterator[str]:

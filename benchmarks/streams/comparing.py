@@ -6,22 +6,23 @@ third from hour to hour on the same machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.comparison import Change, Comparison, other_machine, welch
+from benchmarks.comparison import (
+    Change,
+    Comparison,
+    Logs,
+    missing,
+    of_turns,
+    other_machine,
+    other_options,
+)
 from benchmarks.streams.ratios import FIRST, of_round, who
-from benchmarks.streams.results import Options, Streams
+from benchmarks.streams.results import Streams
 
-_FEWEST = 2
-_ENOUGH = 3
 _STEADY = 1.05
 """Bytes hardly wander: a twentieth more or less is a change."""
 _IGNORED = {"parts", "peers", "rounds", "seed"}
-
-Logs = NDArray[np.float64]
 
 
 def compare_streams(a: Streams, b: Streams, confidence: float = 0.99) -> Comparison:
@@ -31,14 +32,15 @@ def compare_streams(a: Streams, b: Streams, confidence: float = 0.99) -> Compari
     memory = _memory(a, b)
     if not pairs and not memory:
         raise ValueError("the two results have no measurement in common")
-    judged = {m: pair for m, pair in pairs.items() if min(map(len, pair)) >= _FEWEST}
-    changes = welch(judged, confidence) if judged else []
-    changes += [_unjudged(m, *pair) for m, pair in pairs.items() if m not in judged]
+    changes, notes = of_turns(pairs, confidence)
     return Comparison(
         method=f"Welch's t-test over rounds on logarithms, Holm, {confidence * 100:g} %",
-        unlike=[*_unlike(a.options, b.options), *other_machine(a.machine, b.machine)],
+        unlike=[
+            *other_options(a.options, b.options, _IGNORED),
+            *other_machine(a.machine, b.machine),
+        ],
         changes=[*changes, *memory],
-        notes=_notes(a, b, pairs),
+        notes=[*missing(a.missing, b.missing), *notes],
     )
 
 
@@ -54,13 +56,6 @@ def _figures(result: Streams) -> dict[str, Logs]:
         name = f"{turn.name}, {turn.workload}: CPU µs a record"
         found[name] = np.append(found.get(name, np.empty(0)), np.log(turn.cpu_us))
     return {metric: values for metric, values in found.items() if len(values)}
-
-
-def _unjudged(metric: str, a: Logs, b: Logs) -> Change:
-    first, second = float(np.exp(a.mean())), float(np.exp(b.mean()))
-    return Change(
-        metric=metric, a=first, b=second, ratio=second / first, low=0.0, high=np.inf, changed=False
-    )
 
 
 def _memory(a: Streams, b: Streams) -> list[Change]:
@@ -82,23 +77,3 @@ def _memory(a: Streams, b: Streams) -> list[Change]:
                 )
             )
     return changes
-
-
-def _notes(a: Streams, b: Streams, pairs: Mapping[str, tuple[Logs, Logs]]) -> list[str]:
-    notes = [
-        f"{name} is missing from the {side} result: {why}"
-        for side, result in (("first", a), ("second", b))
-        for name, why in result.missing.items()
-    ]
-    few = [metric for metric, pair in pairs.items() if min(map(len, pair)) < _ENOUGH]
-    if few:
-        notes.append(f"fewer than {_ENOUGH} rounds on a side, little to judge by: {'; '.join(few)}")
-    return notes
-
-
-def _unlike(a: Options, b: Options) -> list[str]:
-    return [
-        f"{name}: {getattr(a, name)} against {getattr(b, name)}"
-        for name in Options.__struct_fields__
-        if name not in _IGNORED and getattr(a, name) != getattr(b, name)
-    ]

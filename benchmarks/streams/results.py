@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
-from benchmarks.latency.results import ResultError
 from benchmarks.machine import Machine
 
 STREAMS = "streams"
@@ -91,17 +88,3 @@ class Streams(msgspec.Struct, frozen=True, kw_only=True):
 
 class WrongOutput(RuntimeError):
     """A run ended with another state than the log says; names the run and the first difference."""
-
-
-def save(result: Streams, path: Path) -> None:
-    """Write it as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-
-
-def load(path: Path) -> Streams:
-    """Read it; raises ResultError for a file that holds something else."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Streams)
-    except msgspec.DecodeError as error:
-        raise ResultError(f"{path} is no result of the streams benchmark: {error}") from error

@@ -16,9 +16,10 @@ from benchmarks.commands import app
 from benchmarks.latency import pictures, results
 from benchmarks.latency import run as latency
 from benchmarks.latency.confidence import Decision
-from benchmarks.latency.results import Options, Result, ResultError, Run
+from benchmarks.latency.results import Options, Result, Run
 from benchmarks.latency.search import search
 from benchmarks.load import bodies
+from benchmarks.storing import ResultError, load, save
 
 Summarised = Callable[..., Run]
 
@@ -57,11 +58,11 @@ def test_a_fast_server_is_inside_and_all_is_told(result: Result, tmp_path: Path)
 
 def test_a_result_is_read_back_as_it_was(summarised: Summarised, tmp_path: Path) -> None:
     result = results.make(Options(), [summarised(np.full(1000, 3.0))], [{"name": "m"}])
-    results.save(result, tmp_path / "a.json")
-    assert results.load(tmp_path / "a.json") == result
+    save(result, tmp_path / "a.json")
+    assert load(tmp_path / "a.json", Result) == result
     (tmp_path / "b.json").write_text('{"kind": 3}')
     with pytest.raises(ResultError, match=r"b\.json is no result"):
-        results.load(tmp_path / "b.json")
+        load(tmp_path / "b.json", Result)
 
 
 def test_failures_are_overruns(serve: Callable[..., str]) -> None:

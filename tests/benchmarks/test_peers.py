@@ -18,6 +18,7 @@ from benchmarks.load.answers import Outcome
 from benchmarks.machine import facts
 from benchmarks.peers import compare, feast_service, ratios, report, run
 from benchmarks.peers.run import Options, Peers, Turn
+from benchmarks.storing import save
 from schemas import domains
 
 FLIGHTS = domains.load("flights")
@@ -109,7 +110,7 @@ def test_a_peer_that_could_not_run_is_named(measure: Measure) -> None:
 
 def test_results_that_were_kept_are_compared(measure: Measure, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 2)):
-        run.save(measure(seed), tmp_path / f"{name}.json")
+        save(measure(seed), tmp_path / f"{name}.json")
     found = compare_files(tmp_path / "a.json", tmp_path / "b.json")
     assert of(found.changes, "headrace ÷ fastapi, closed loop").a == pytest.approx(4, rel=0.15)
 

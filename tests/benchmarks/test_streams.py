@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from benchmarks import commands
 from benchmarks.compare import compare_files
-from benchmarks.latency.results import ResultError
 from benchmarks.machine import facts
+from benchmarks.storing import ResultError, save
+from benchmarks.storing import load as stored
 from benchmarks.streams import checks, each_flow, measured, memory, peers, results, visited
 from benchmarks.streams.asked_log import fill_asked
 from benchmarks.streams.ratios import of_round, who
@@ -153,7 +154,7 @@ def test_compare_sees_past_the_mood_of_the_machine(tmp_path: Path) -> None:
         "slower": result({**rates, "features": 60_000.0}, 3, memory_=2.0),
     }
     for name, each in made.items():
-        results.save(each, tmp_path / f"{name}.json")
+        save(each, tmp_path / f"{name}.json")
     before, same, slower = (tmp_path / f"{name}.json" for name in made)
     assert not any(change.changed for change in compare_files(before, same).changes)
     changes = compare_files(before, slower).changes
@@ -183,4 +184,4 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(msgspec.json.encode({"kind": "streams"}))
     with pytest.raises(ResultError, match=r"x\.json is no result"):
-        results.load(path)
+        stored(path, results.Streams)

@@ -22,6 +22,7 @@ from benchmarks.latency import places
 from benchmarks.latency.results import Options
 from benchmarks.machine import facts
 from benchmarks.own_stack import own_stack
+from benchmarks.storing import save
 from benchmarks.traffic import Events, Labels, TrafficError
 from infra import inspection, topics
 from infra.settings import Settings
@@ -140,7 +141,7 @@ def test_freshness_is_compared_beyond_noise(tmp_path: Path) -> None:
         )  # fmt: skip
 
     for name, factor, seed in (("a", 1.0, 1), ("b", 1.0, 2), ("c", 1.5, 3)):
-        freshness.save(made(factor, seed), tmp_path / name)
+        save(made(factor, seed), tmp_path / name)
     same, slower = (compare_files(tmp_path / "a", tmp_path / name) for name in ("b", "c"))
     assert not any(change.changed for change in same.changes)
     assert all(change.changed for change in slower.changes)
