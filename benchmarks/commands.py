@@ -225,11 +225,14 @@ def peers(
         peers=tuple(only or known), repeats=repeats, seconds=seconds, seed=seed
     )
     console = Console()
+
+    def told(found: peer_runs.Peers) -> None:
+        console.print(peer_report.turn_line(found.turns[-1]))
+        save(found, out / "peers.json")  # a later turn may fail, and each takes a minute
+
     with own_stack(settings_of(ctx), seed=seed) as alone:
         alone.stack.stop(*FLOWS)
-        result = peer_runs.run(
-            alone, options, environments, lambda turn: console.print(peer_report.turn_line(turn))
-        )
+        result = peer_runs.run(alone, options, environments, told)
     save(result, out / "peers.json")
     console.print(peer_report.told(result))
     console.print(f"kept in {out}/")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 import gc
 import logging
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from signal import Signals
 from tempfile import TemporaryDirectory
-from types import FrameType
 
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
@@ -20,7 +19,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows import drift, features, learning, routing, sampling
 from flows.reading import BATCH, Reading
-from infra import kafka, metrics
+from infra import kafka, metrics, signals
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings
 from schemas import domains
@@ -130,20 +129,11 @@ def _seldom_collecting() -> Iterator[None]:
         gc.unfreeze()
 
 
-@contextmanager
-def _ending(reading: Reading) -> Iterator[None]:
+def _ending(reading: Reading) -> AbstractContextManager[None]:
     """SIGINT and SIGTERM end the sources, so that all that was read is finished and snapshotted."""
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        log.info("%s: ending", signal.Signals(number).name)
+    def ask(signal: Signals) -> None:
+        log.info("%s: ending", signal.name)
         reading.stop.ask()
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may take signals
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return signals.taken(ask)

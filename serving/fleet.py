@@ -13,11 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
-from infra import processes
+from infra import processes, signals
 from infra.settings import Settings, child_environment
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -39,7 +36,10 @@ def run(settings: Settings, number: int) -> None:
     """
     port = settings.http_port or processes.free_port()
     over = threading.Event()
-    with tempfile.TemporaryDirectory(prefix="headrace-metrics-") as folder, _signals(over):
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-metrics-") as folder,
+        signals.taken(lambda _: over.set()),
+    ):
         environment = {**child_environment(settings, http_port=port), MULTIPROCESS: folder}
         members = [_start(environment) for _ in range(number)]
         _log.info("%d processes serve port %d", number, port)
@@ -71,19 +71,3 @@ def _stop(members: list[subprocess.Popen[bytes]]) -> list[int]:
     for member in members:
         processes.stop(member, PATIENCE)
     return [member.returncode for member in members]
-
-
-@contextmanager
-def _signals(over: threading.Event) -> Iterator[None]:
-    def ask(number: int, frame: FrameType | None) -> None:
-        over.set()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may take signals
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,13 +6,11 @@ import asyncio
 import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import aiohttp
 from rich.console import Console
@@ -23,7 +21,7 @@ from benchmarks.demo import report as demo_report
 from benchmarks.demo.following import Follower
 from benchmarks.demo.replay import Replay, Replayed, ReplayError
 from benchmarks.demo.watch import Watch
-from infra import inspection
+from infra import inspection, signals
 from infra.kafka import LogError
 from infra.settings import Settings
 from infra.stack import BROKER, REDIS, Stack, recorded
@@ -42,7 +40,7 @@ DRAIN = 30.0
 DRAIN_SECONDS = 45.0
 """What the drain of a replay of no chosen length may take in all."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (*signals.TO_END, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -242,24 +240,15 @@ def _told(console: Console, what: str) -> Iterator[None]:
     yield
 
 
-@contextmanager
-def _one_signal() -> Iterator[None]:
+def _one_signal() -> AbstractContextManager[None]:
     """The first signal to end raises KeyboardInterrupt; more do not disturb the cleaning up."""
 
-    def end(number: int, frame: FrameType | None) -> None:
+    def end(_: signal.Signals) -> None:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may take signals
-        return
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return signals.taken(end, signal.SIGHUP)
 
 
 @contextmanager

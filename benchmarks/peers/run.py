@@ -67,35 +67,34 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(
-    alone: Prepared, options: Options, environments: Path, told: Callable[[Turn], None]
+    alone: Prepared, options: Options, environments: Path, told: Callable[[Peers], None]
 ) -> Peers:
-    """Measures them all, `told` hears of every turn.
+    """Measures them all; `told` hears, after every turn, of all so far.
 
     A peer is named `missing`, with the reason, where it cannot be installed or started, or gives
     other probabilities than the endpoint.
     """
     chosen = [peer for peer in PEERS if peer.name in options.peers]
-    turns: list[Turn] = []
-    missing: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
-        bench = _Bench(alone, options, environments, Path(folder))
-        for repeat in range(options.repeats):
-            for peer in (OURS, ECHO, *chosen):
-                if peer.name in missing:
-                    continue
-                try:
-                    turns.append(bench.turn(peer, repeat))
-                    told(turns[-1])
-                except (PeerError, StartError) as error:
-                    missing[peer.name] = str(error)
-    return Peers(
+    found = Peers(
         kind=PEERS_KIND,
         options=options,
         machine=facts(),
         titles={peer.name: peer.title for peer in (OURS, ECHO, *chosen)},
-        turns=turns,
-        missing=missing,
+        turns=[],
+        missing={},
     )
+    with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
+        bench = _Bench(alone, options, environments, Path(folder))
+        for repeat in range(options.repeats):
+            for peer in (OURS, ECHO, *chosen):
+                if peer.name in found.missing:
+                    continue
+                try:
+                    found.turns.append(bench.turn(peer, repeat))
+                    told(found)
+                except (PeerError, StartError) as error:
+                    found.missing[peer.name] = str(error)
+    return found
 
 
 class _Bench:
