@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,13 @@ class Graph:
             return tensor
         bounds = [self.constant(np.array([number], dtype=np.int64)) for number in (start, end, 1)]
         return self.add("Slice", tensor, *bounds)
+
+    def known(self, columns: Sequence[int], largest: float) -> str:
+        """Columns of the vector [n, columns]; NaN where a number is beyond ± `largest`."""
+        picked = self.constant(np.array(columns, np.int64))
+        raw = self.add("Gather", "vector", picked, axis=1)
+        inside = self.add("LessOrEqual", self.add("Abs", raw), self.scalar(largest))
+        return self.add("Where", inside, raw, self.scalar(np.nan))
 
     def cleaned(self, first_category: int) -> tuple[str, str]:
         """The vector without NaN and infinities, and where it had none of them (bool).

@@ -2,6 +2,10 @@
 
 scikit-learn's histogram gradient boosting (after LightGBM, which needs a system library that small
 machines lack; the trees are the same). Between two trainings the model stands still.
+
+Trees see numbers as they are and of each category its bucket's number. Rates of positives by bucket
+would be finer, but those of its sample's beginning stand on few examples: on flights they made it
+worse (docs/learners.md).
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from online_models.forest import Forest, Growing
 from online_models.learners.encoding import Inputs, inputs
 from online_models.learners.learner import EncodedLearner, Reaction, options
 from online_models.learners.logits import sigmoid
-from online_models.learners.rates import Rates, Row
+from online_models.learners.rates import HUGE
 from online_models.samples.reservoirs import Decayed
 from schemas.declare import Domain, LearnerSpec
 
@@ -57,14 +61,16 @@ class _Kept(NamedTuple):
     weight: float
 
 
-class Challenger(EncodedLearner[Row]):
-    """Gradient boosted trees over numbers and buckets' rates; the base rate until trained."""
+class Challenger(EncodedLearner[F8]):
+    """Gradient boosted trees over numbers and bucket numbers; the base rate until trained."""
 
     def __init__(
         self, name: str, seen: Inputs, prior: float, seed: int, chosen: ChallengerOptions
     ) -> None:
         super().__init__(name)
         self._inputs = seen
+        numerics, first = len(seen.numerics), seen.first_category
+        self._columns = [*range(numerics), *range(first, seen.width)]
         self._prior = prior
         self._seed = seed
         self._options = chosen
@@ -72,32 +78,33 @@ class Challenger(EncodedLearner[Row]):
 
     def _forget(self) -> None:
         chosen = self._options
-        self._rates = Rates(self._inputs, self._prior)
         self._kept: Decayed[_Kept] = Decayed(chosen.size, chosen.half_life, self._seed)
         self._positives, self._total = 20.0 * self._prior, 20.0
         self._next = self.examples + chosen.first
         self._start = 0.0
         self._forest: Forest | None = None
 
-    def _see(self, vector: Sequence[float]) -> Row:
-        return self._rates.row(vector)
+    def _see(self, vector: Sequence[float]) -> F8:
+        if len(vector) != self._inputs.width:
+            raise ValueError(f"vector of {len(vector)}; expected {self._inputs.width} numbers")
+        numbers = np.array(vector, np.float64)[self._columns]
+        return np.where(np.abs(numbers) <= HUGE, numbers, np.nan)
 
-    def _score(self, seen: Row) -> float:
+    def _score(self, seen: F8) -> float:
         if self._forest is None:
             return self._positives / self._total
-        return sigmoid(self._start + self._forest.total(seen.numbers))
+        return sigmoid(self._start + self._forest.total(seen))
 
-    def _update(self, seen: Row, positive: bool, weight: float) -> None:
+    def _update(self, seen: F8, positive: bool, weight: float) -> None:
         self._total += weight
         self._positives += weight * positive
-        kept = _Kept(seen.numbers.astype(np.float32).tobytes(), positive, weight)
+        kept = _Kept(seen.astype(np.float32).tobytes(), positive, weight)
         self._kept.extend([kept], [self._kept.seen])
-        self._rates.learn(seen, positive, weight)
         if self.examples + 1 >= self._next:
             self._train()
 
     def _react(self, reaction: Reaction) -> bool:
-        """Retrains, or forgets sample, rates and trees."""
+        """Retrains, or forgets sample and trees."""
         if reaction is Reaction.RETRAIN:
             self._train()
         elif reaction is Reaction.RESET:
@@ -119,11 +126,11 @@ class Challenger(EncodedLearner[Row]):
         self._start, self._forest = _boosted(rows, positive, weights, self._seed, self._options)
 
     def export(self) -> bytes:
-        """Rates as look-ups, the trees as one TreeEnsemble, a sigmoid."""
+        """The trees as one TreeEnsemble, a sigmoid."""
         graph = Graph(self.name, self._inputs.width)
         if self._forest is None:
             return graph.finish(graph.repeated(self._positives / self._total))
-        total = add_forest(graph, self._rates.export(graph), self._forest)
+        total = add_forest(graph, graph.known(self._columns, HUGE), self._forest)
         return graph.finish(
             graph.add("Sigmoid", graph.add("Add", total, graph.scalar(self._start)))
         )

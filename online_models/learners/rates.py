@@ -66,9 +66,7 @@ class Rates:
     def export(self, graph: Graph) -> str:
         """The numbers [n, numerics + categories] of the graph's vectors."""
         clean, _ = graph.cleaned(self.inputs.first_category)
-        raw = graph.columns("vector", 0, len(self.inputs.numerics))
-        known = graph.add("LessOrEqual", graph.add("Abs", raw), graph.scalar(HUGE))
-        numbers = graph.add("Where", known, raw, graph.scalar(np.nan))
+        numbers = graph.known(range(len(self.inputs.numerics)), HUGE)
         if not self.inputs.categories:
             return numbers
         rates = self._rates(np.arange(self._none))

@@ -45,7 +45,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "adaptive_tree": {"grace_period": 100, "delta": 0.1},
     "adaptive_forest": {"grace_period": 200, "delta": 0.1},
     "boosting": {"batch": 50, "trees": 20, "rate": 0.3},
-    "challenger": {"first": 250, "growth": 2.0, "trees": 10, "smallest_leaf": 10},
+    "challenger": {"first": 250, "every": 40, "trees": 10, "smallest_leaf": 10},
 }
 """Options with which a kind has grown into its shape after a few hundred examples."""
 PARTS = ("logistic", "boosting")
