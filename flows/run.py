@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import gc
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from signal import Signals
@@ -19,7 +17,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows import drift, features, learning, routing, sampling
 from flows.reading import BATCH, Reading
-from infra import kafka, metrics, signals
+from infra import garbage, kafka, metrics, signals
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings
 from schemas import domains
@@ -35,9 +33,6 @@ FLOWS: Mapping[str, Callable[[Reading], Dataflow]] = {
 EPOCH, LONG_EPOCH = timedelta(seconds=2), timedelta(seconds=10)
 """Time between two snapshots: what is read twice after a crash. Those of learners, samples and
 routes are large; the features flow's state is in Redis and its snapshots are not."""
-SELDOM = (50_000, 20, 50)
-"""Thresholds of the garbage collector. Every batch makes thousands of objects that end with it and
-refer to nothing in a circle: looking through them at the usual 700 costs a seventh of the CPU."""
 RECOVERY_PARTITIONS = 4
 """Files of a recovery store; more workers than this share them."""
 
@@ -81,7 +76,7 @@ def run(
     index, addresses = process if process else (None, None)
     port = metrics.serve_metrics(settings.metrics_port)
     log.info("flow %s of %s, metrics on port %d", name, domain.name, port)
-    with _ending(reading), _seldom_collecting():
+    with _ending(reading), garbage.seldom_collected():
         cli_main(  # type: ignore[no-untyped-call]
             dataflow,
             workers_per_process=workers,
@@ -111,22 +106,6 @@ def _store(settings: Settings, domain: Domain, name: str) -> Path:
             else:
                 Path(made).mkdir()
     return path
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """What is loaded by now stays, and what comes is looked through seldom."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # not ours to say where a flow is only a part of a process
-        return
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _ending(reading: Reading) -> AbstractContextManager[None]:

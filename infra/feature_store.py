@@ -16,6 +16,8 @@ from typing import Any, cast
 
 import redis
 import redis.asyncio
+from hiredis import pack_command
+from redis.asyncio import Connection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 
@@ -143,24 +145,27 @@ class FeatureStore:
 
 
 class FeatureReader:
-    """Reads a generation's state from the endpoint's event loop; one round trip for many keys."""
+    """Reads a generation's state from the endpoint's event loop; one round trip for many keys.
+
+    Reads go one after the other over a connection of their own: borrowing one from a pool for each
+    costs more than the command itself. On a cluster its client has one for every node.
+    """
 
     def __init__(self, settings: Settings, domain: Domain, generation: str | None = None) -> None:
         self.url = settings.redis_url
         self._prefix = (domain.name, generation or settings.generation)
-        self._connections = settings.redis_connections
         self._redis = _connect_async(self.url, settings)
+        cluster = self.url.startswith(_CLUSTER)
+        self._line = None if cluster else self._redis.connection_pool.make_connection()
+        self._turn = asyncio.Lock()
 
     async def warm(self) -> None:
-        """Opens the connections of the pool, so that no request pays for it.
+        """Opens the connection, so that no request pays for it.
 
-        Raises redis.RedisError where none answers in time; on a busy machine some may not.
+        Raises redis.RedisError where Redis does not answer in time.
         """
-        pings = (self._redis.ping() for _ in range(self._connections))
-        answers = await asyncio.gather(*pings, return_exceptions=True)
-        faults = [answer for answer in answers if isinstance(answer, BaseException)]
-        if len(faults) == len(answers):
-            raise faults[0]
+        await self.ping()
+        await self._mget([progress_name(*self._prefix, 0)])
 
     async def ping(self) -> None:
         """Raises redis.RedisError where Redis does not answer in time."""
@@ -168,20 +173,35 @@ class FeatureReader:
 
     async def read(self, keys: Sequence[EntityKey]) -> list[bytes | None]:
         """The blobs of entities, None where there is none; redis.RedisError when late or down."""
-        domain, generation = self._prefix
-        names = [blob_name(domain, generation, *key) for key in keys]
+        names = [blob_name(*self._prefix, *key) for key in keys]
         groups = _by_slot(self.url, names, keys)
         if len(groups) == 1:
-            return cast("list[bytes | None]", await self._redis.mget(names))
+            return await self._mget(names)
         found: dict[str, bytes | None] = {}
-        answers = await asyncio.gather(*(self._redis.mget(group) for group in groups))
+        answers = await asyncio.gather(*map(self._mget, groups))
         for group, answer in zip(groups, answers, strict=True):
             found.update(zip(group, answer, strict=True))
         return [found[name] for name in names]
 
     async def close(self) -> None:
         """Closes the connections."""
+        if self._line is not None:
+            await self._line.disconnect()
         await self._redis.aclose()
+
+    async def _mget(self, names: list[str]) -> list[bytes | None]:
+        if self._line is None:
+            return cast("list[bytes | None]", await self._redis.mget(names))
+        async with self._turn:  # who gives up a read leaves the connection before the next takes it
+            try:
+                return await self._over(self._line, names)
+            except redis.ConnectionError:  # closed while nothing was asked: this opens it anew
+                return await self._over(self._line, names)
+
+    async def _over(self, line: Connection, names: list[str]) -> list[bytes | None]:
+        command: Any = ("MGET", *names)
+        await line.send_packed_command(pack_command(command))
+        return cast("list[bytes | None]", await line.read_response())
 
 
 def _by_slot(url: str, names: list[str], keys: Sequence[EntityKey]) -> list[list[str]]:
@@ -206,13 +226,11 @@ def _connect_async(url: str, settings: Settings) -> Any:
     more: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        "max_connections": settings.redis_connections,
         "retry": AsyncRetry(NoBackoff(), 0),
     }
     if url.startswith(_CLUSTER):
         return redis.asyncio.RedisCluster.from_url(url.replace(_CLUSTER, "redis://"), **more)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=timeout, **more)
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_url(url, **more)
 
 
 def _pack(progress: Sequence[int]) -> bytes:

@@ -72,9 +72,6 @@ class Settings(BaseSettings):
     redis_timeout_ms: float = Field(
         default=20.0, gt=0, description="Milliseconds the endpoint waits for Redis."
     )
-    redis_connections: int = Field(
-        default=16, ge=1, description="Connections to Redis that the endpoint opens and warms."
-    )
     wait_s: float = Field(
         default=10.0, gt=0, description="Seconds to wait for a broker, registry or Redis to answer."
     )

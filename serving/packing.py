@@ -50,7 +50,7 @@ def _writer(kind: Schema | str) -> Write:
     if kind["type"] == "array":
         return _array(kind["items"])
     if kind["type"] == "map":
-        return partial(_map, _writer(kind["values"]))
+        return _map(_writer(kind["values"]))
     return _PLAIN[kind["type"]]
 
 
@@ -78,8 +78,12 @@ def _doubles(values: Sequence[float] | NDArray[np.float64]) -> bytes:
     return _long(number) + struct.pack(f"<{number}d", *values) + _NO_MORE
 
 
-def _map(write: Write, values: Mapping[str, Any]) -> bytes:
-    return _items(lambda pair: _text(pair[0]) + write(pair[1]), list(values.items()))
+def _map(write: Write) -> Write:
+    @lru_cache(_REMEMBERED, typed=True)  # slices: few values that come again and again
+    def pair(item: tuple[str, Any]) -> bytes:
+        return _text(item[0]) + write(item[1])
+
+    return lambda values: _items(pair, tuple(values.items()))
 
 
 def _text(value: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from time import monotonic
 
 from infra.feature_store import EntityKey
@@ -12,6 +13,14 @@ KEPT = 50_000
 
 OLDEST = 300.0
 """Seconds after which a state is no longer a moment old."""
+
+
+@dataclass(slots=True)
+class _Generation:
+    """States and when each was read; two plain maps, as both are filled for a batch at once."""
+
+    blobs: dict[EntityKey, bytes | None] = field(default_factory=dict)
+    read: dict[EntityKey, float] = field(default_factory=dict)
 
 
 class RecentStates:
@@ -24,15 +33,14 @@ class RecentStates:
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
-        self._young: dict[EntityKey, tuple[bytes | None, float]] = {}
-        self._old: dict[EntityKey, tuple[bytes | None, float]] = {}
+        self._young, self._old = _Generation(), _Generation()
 
     def put(self, found: Mapping[EntityKey, bytes | None]) -> None:
         """Keeps what was just read."""
-        now = monotonic()
-        self._young.update((key, (blob, now)) for key, blob in found.items())
-        if len(self._young) >= self._kept:
-            self._old, self._young = self._young, {}
+        self._young.blobs.update(found)
+        self._young.read.update(dict.fromkeys(found, monotonic()))
+        if len(self._young.blobs) >= self._kept:
+            self._old, self._young = self._young, _Generation()
 
     def get(self, keys: Sequence[EntityKey | None]) -> tuple[list[bytes | None], float | None, int]:
         """The states of a request's entities, the age in s of the oldest, and how many are unknown.
@@ -42,11 +50,12 @@ class RecentStates:
         blobs: list[bytes | None] = []
         oldest, unknown, now = None, 0, monotonic()
         for key in keys:
-            known = None if key is None else self._young.get(key) or self._old.get(key)
-            if known is None or now - known[1] > OLDEST:
+            read = None if key is None else self._young.read.get(key) or self._old.read.get(key)
+            if key is None or read is None or now - read > OLDEST:
                 blobs.append(None)
                 unknown += key is not None
             else:
-                blobs.append(known[0])
-                oldest = max(oldest or 0.0, now - known[1])
+                held = self._young if key in self._young.read else self._old
+                blobs.append(held.blobs[key])
+                oldest = max(oldest or 0.0, now - read)
         return blobs, oldest, unknown

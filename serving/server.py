@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 
+from infra import garbage
 from infra.settings import Settings
 from schemas.declare import Domain
 from serving.app import Endpoint
@@ -23,14 +23,10 @@ BACKLOG = 2_048
 class Server(uvicorn.Server):
     """Stops on SIGINT and SIGTERM without raising them again once all is done."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts, and takes what is there by then out of the garbage collector's sight.
-
-        It stays until the end, and looking at it again and again takes tens of milliseconds.
-        """
-        await super().startup(sockets)
-        gc.collect()
-        gc.freeze()
+    async def main_loop(self) -> None:
+        """Serves; looking through all that is loaded again and again would take milliseconds."""
+        with garbage.seldom_collected():
+            await super().main_loop()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,6 +51,7 @@ def make(settings: Settings, domain: Domain, service: Service | None = None) -> 
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=DRAIN_S,
     )

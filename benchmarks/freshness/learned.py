@@ -34,9 +34,13 @@ _TURNS = 8
 
 
 class Asked(NamedTuple):
-    """Ids of questions that the endpoint has answered, asked at event time `at`; all outcomes."""
+    """Ids of questions that the endpoint has answered, asked at event time `at`; all outcomes.
+
+    Those after the first `measured` are only labelled so that a snapshot comes that has seen these.
+    """
 
     ids: list[str]
+    measured: int
     at: int
     outcomes: dict[str, int]
 
@@ -55,13 +59,12 @@ class Learned(NamedTuple):
 
 
 def ask(settings: Settings, domain: Domain, labels: int, rate: float, seed: int, at: int) -> Asked:
-    """Answered questions for so many labels, rounded up to whole snapshots, so that all serve.
+    """Answered questions for so many labels, and for a whole snapshot more.
 
     An endpoint that is short of time sheds some: so many more are asked, a few times over. Raises
     FreshnessError where an answer was wrong or too few were answered.
     """
-    step = domain.publishing.examples
-    wanted = -(-labels // step) * step
+    wanted = labels + domain.publishing.examples
     asking = bodies.of_domain(domain.name, count=1000, at=str(at))
     ids: list[str] = []
     outcomes: Counter[str] = Counter()
@@ -83,7 +86,7 @@ def ask(settings: Settings, domain: Domain, labels: int, rate: float, seed: int,
             break
     if outcomes["wrong"] or len(ids) < wanted:
         raise FreshnessError(f"{wanted} questions had to be answered right: {dict(outcomes)}")
-    return Asked(ids, at, dict(outcomes))
+    return Asked(ids, labels, at, dict(outcomes))
 
 
 def learn(settings: Settings, domain: Domain, asked: Asked, rate: float, seed: int) -> Learned:
@@ -94,9 +97,12 @@ def learn(settings: Settings, domain: Domain, asked: Asked, rate: float, seed: i
     versions = _Versions(settings)
     base = versions.look()
     sent = _send_labels(settings, domain, asked, rate, seed, versions)
-    wait(lambda: versions.look() >= base + len(asked.ids))
+    wait(lambda: versions.look() >= base + asked.measured)
+    measured = {name: sent[name] for name in asked.ids[: asked.measured]}
+    order = _order(settings, domain, measured)
+    wait(lambda: versions.look() >= max(order.values()))
     versions.close()
-    return _delays(sent, _order(settings, domain, sent), versions)
+    return _delays(measured, order, versions)
 
 
 class _Versions:

@@ -22,7 +22,7 @@ FRESHNESS = "freshness"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates per second; `labels` is rounded up to whole snapshots, so that all come to serve."""
+    """Rates per second; `labels` are those that are measured."""
 
     events_rate: float = 1000.0
     probes_rate: float = 50.0

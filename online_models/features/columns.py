@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from online_models.hashing import bucket
-from schemas.declare import DAY, HOUR, MINUTE, Calendar, DeclarationError, Domain, Numeric
+from schemas.declare import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Calendar,
+    Category,
+    DeclarationError,
+    Domain,
+    Numeric,
+)
 
 Record = Mapping[str, Any]
 
@@ -35,7 +44,10 @@ class RequestColumns:
                 raise DeclarationError(f"{category.name}: {category.buckets} buckets, at least 2")
         calendars = {c.name: numbers[c.name] for c in domain.columns if isinstance(c, Calendar)}
         self._categories = [
-            (tuple((name, calendars.get(name)) for name in category.of), category.buckets)
+            (
+                tuple((name, calendars.get(name)) for name in category.of),
+                _bucket_of(category, calendars),
+            )
             for category in domain.categories
         ]
 
@@ -43,21 +55,23 @@ class RequestColumns:
         """Columns (NaN where unknown) and bucket numbers (0 where a part is unknown)."""
         columns = [read(record) for read in self._columns]
         return columns, [
-            float(bucket(_text(parts, record, columns), buckets))
-            for parts, buckets in self._categories
+            bucket_of(*[record.get(name) if at is None else columns[at] for name, at in parts])
+            for parts, bucket_of in self._categories
         ]
 
 
-def _text(
-    parts: Sequence[tuple[str, int | None]], record: Record, columns: Sequence[float]
-) -> str | None:
-    texts = []
-    for name, calendar in parts:
-        value = record.get(name) if calendar is None else columns[calendar]
-        if value is None or value != value:
-            return None
-        texts.append(str(value) if calendar is None else str(int(value)))
-    return "|".join(texts)
+def _bucket_of(category: Category, calendars: Mapping[str, int]) -> Callable[..., float]:
+    """The bucket number of the category's parts, remembered: there are few that come often."""
+    whole = [name in calendars for name in category.of]
+
+    @lru_cache(maxsize=1 << 14, typed=True)
+    def bucket_of(*values: Any) -> float:
+        if any(value is None or value != value for value in values):
+            return float(bucket(None, category.buckets))
+        texts = [str(int(v) if is_whole else v) for v, is_whole in zip(values, whole, strict=True)]
+        return float(bucket("|".join(texts), category.buckets))
+
+    return bucket_of
 
 
 def _numeric(column: Numeric) -> Callable[[Record], float]:

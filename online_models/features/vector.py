@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from online_models.features.layout import EntityLayout, join, layouts_of
 from schemas.declare import Domain
 
 Positions = tuple[tuple[int, ...], ...]
+Head = Callable[[bytes, int], tuple[int, ...]]
 
 
 @dataclass(slots=True)
@@ -97,17 +98,17 @@ class _Part:
         self.layout = layout
         self.name = layout.entity.name
         self.blank = layout.blank().tobytes()
-        self.sizes: dict[bytes, tuple[int, int]] = {}
+        self._shapes: dict[bytes, tuple[int, Head, int]] = {}
 
-    def head(self, blob: bytes) -> tuple[int, tuple[int, ...], int]:
-        """The newest time, the positions and where the row starts; raises ForeignState."""
-        known = self.sizes.get(blob[:8])
-        if known is None or known[0] != len(blob):
+    def head(self, blob: bytes) -> tuple[tuple[int, ...], int]:
+        """The newest time with the positions, and where the row starts; raises ForeignState."""
+        shape = self._shapes.get(blob[:8])
+        if shape is None or shape[0] != len(blob):
             partitions = check_blob(self.layout, blob)
-            known = self.sizes[blob[:8]] = (blob_size(self.layout, partitions), partitions)
-        partitions = known[1]
-        newest, *positions = head_of(partitions).unpack_from(blob, 8)
-        return newest, tuple(positions), HEADER.size + 8 * partitions
+            start = HEADER.size + 8 * partitions
+            shape = (blob_size(self.layout, partitions), head_of(partitions).unpack_from, start)
+            self._shapes[blob[:8]] = shape
+        return shape[1](blob, 8), shape[2]
 
 
 class _States:
@@ -132,8 +133,9 @@ class _States:
                 self._rows.append(part.blank)
             else:
                 try:
-                    newest, place, start = part.head(blob)
-                    times.append(newest)
+                    head, start = part.head(blob)
+                    times.append(head[0])
+                    place = head[1:]
                     self._rows.append(blob[start:])
                 except ForeignState:
                     foreign.append(part.name)

@@ -82,6 +82,32 @@ async def _read(settings: Settings, domain: Domain, keys: list[EntityKey]) -> li
         await reader.close()
 
 
+def test_a_reader_outlives_its_connection_and_reads_that_were_given_up(
+    stored: Settings, domain: Domain
+) -> None:
+    first, second = keys_in(1, 2)
+    store = FeatureStore(stored, domain)
+    assert store.write(1, {first: b"first", second: b"second"}, (1, 1), None)
+
+    async def check() -> None:
+        reader = FeatureReader(stored.model_copy(update={"redis_timeout_ms": 5_000.0}), domain)
+        try:
+            await reader.warm()
+            if not stored.redis_url.startswith("redis+cluster"):  # whose client looks after its own
+                client_of(stored).client_kill_filter(_type="normal", skipme=True)
+            assert await reader.read([first]) == [b"first"]
+            for steps in range(1, 6):
+                given_up = asyncio.ensure_future(reader.read([first]))
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                given_up.cancel()
+                assert await reader.read([second]) == [b"second"]
+        finally:
+            await reader.close()
+
+    asyncio.run(check())
+
+
 def test_a_lagging_writer_is_refused_with_nothing_written(stored: Settings, domain: Domain) -> None:
     ahead, behind = FeatureStore(stored, domain), FeatureStore(stored, domain)
     one, two = keys_in(2, 2)
