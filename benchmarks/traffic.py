@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import msgspec
@@ -31,6 +31,8 @@ from schemas.declare import Domain
 
 SENDING = {"linger_ms": 20, "topic_metadata_refresh_fast_interval_ms": 20}
 """Every batch is looked through by the embedded broker at each fetch: the fewer, the better."""
+SENDING_LABELS = {**SENDING, "linger_ms": 200}
+"""Nobody asks how soon these labels are learned: that is what the freshness benchmark is for."""
 
 
 class TrafficError(RuntimeError):
@@ -47,9 +49,16 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 class Traffic(ABC):
     """A thread that sends something at a rate while it is entered as a context."""
 
-    def __init__(self, settings: Settings, domain: Domain, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        domain: Domain,
+        rate: float,
+        seed: int,
+        sending: Mapping[str, int] = SENDING,
+    ) -> None:
         self.settings, self.domain = settings, domain
-        self.sender = Sender(settings, domain, registry(settings), SENDING)
+        self.sender = Sender(settings, domain, registry(settings), sending)
         self.count = 0
         self._began = self._ended = 0.0
         self._rate, self._seed = rate, seed
@@ -162,7 +171,7 @@ class Labels(Traffic):
     """
 
     def __init__(self, settings: Settings, domain: Domain, rate: float, seed: int) -> None:
-        super().__init__(settings, domain, rate, seed)
+        super().__init__(settings, domain, rate, seed, SENDING_LABELS)
         self._rng = np.random.default_rng([seed, 3])
 
     def items(self) -> Iterator[Stamped | None]:

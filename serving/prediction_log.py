@@ -17,7 +17,7 @@ from serving.packing import Packer
 
 QUEUE = 500_000
 """Records that wait for the broker at most: a minute without one at 8,000 answers a second."""
-LINGER_MS = 50
+LINGER_MS = 200
 """Nobody waits for a prediction's record, and fewer, larger batches are less work for a broker."""
 
 _log = logging.getLogger(__name__)
