@@ -74,7 +74,7 @@ class Probes:
         self._seen: dict[str, float] = {}
         self._awaited: dict[str, None] = {}
         self._looks: list[float] = []
-        self._over = threading.Event()
+        self._over, self._making = threading.Event(), threading.Event()
         self._fault: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="probes", daemon=True)
 
@@ -87,12 +87,16 @@ class Probes:
         self._thread.join()
         self._store.close()
 
+    def begin(self) -> None:
+        """From now on probes are made."""
+        self._making.set()
+
     def make(self, number: int, event: Stamped) -> Stamped | None:
         """The probe to send after this event, as `traffic.Also`."""
         if event.name == self._marker.event:
             self._template = event
         template = self._template
-        if template is None or number % self._every:
+        if template is None or number % self._every or not self._making.is_set():
             return None
         key, value = f"{self._tag}-{number}", float(number % 100_000)
         record = {**template.record, self._marker.key: key, self._marker.value: value}
@@ -101,7 +105,11 @@ class Probes:
         return template._replace(record=record)
 
     def finish(self) -> Delay:
-        """The delays of all probes; raises FreshnessError where one did not come in time."""
+        """The delays of all probes so far, and no more are made.
+
+        Raises FreshnessError where one did not come in time.
+        """
+        self._making.clear()
         wait(lambda: len(self._seen) == len(self.sent) or self._fault is not None)
         if self._fault is not None:
             raise FreshnessError(f"probes: {self._fault}") from self._fault

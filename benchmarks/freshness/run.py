@@ -1,7 +1,8 @@
 """How soon a running stack knows: event sent → value servable, label sent → serving model has it.
 
-Events of the data set flow at a declared rate all the while, with probes among them; questions are
-asked and their labels sent meanwhile.
+Events of the data set flow at a declared rate all the while, first with probes among them. Then
+questions are asked and their labels sent: to make the questions takes this process a second, in
+which it could not look for probes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from schemas import domains
 from schemas.declare import Domain
 
 FRESHNESS = "freshness"
+
+_WARM_UP_S = 2.0
+"""A producer's first records wait for the broker's metadata: that is no freshness of the stack."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,14 +65,16 @@ def run(settings: Settings, options: Options) -> Freshness:
     with Probes(settings, domain, every) as probes:
         events = Events(settings, domain, options.events_rate, options.seed, probes.make)
         with events:
+            events.wait_for(_WARM_UP_S)
+            probes.begin()
             events.wait_for(options.seconds)
+            servable = probes.finish()
             at = max(events.time, _newest(settings, domain))
             asked = learned.ask(
                 settings, domain, options.labels, options.asking_rate, options.seed, at
             )
             found = learned.learn(settings, domain, asked, options.labels_rate, options.seed)
             events.stop()
-        servable = probes.finish()
     return Freshness(
         kind=FRESHNESS,
         options=options,

@@ -121,6 +121,7 @@ def test_a_probe_that_never_arrives_is_not_a_fresh_one(
     marker = marker_of(domain)
     event = Stamped(AT, "events", marker.event, {marker.key: "x", marker.value: 1.0})
     with Probes(settings, domain, 2) as probes:
+        probes.begin()
         first, second = probes.make(0, event), probes.make(1, event)
         assert first is not None
         assert second is None
