@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from rich.console import Console
 from rich.table import Table
 
@@ -219,12 +220,16 @@ def _draw_latency(axes: Axes, found: Outcome) -> None:
     axes.axhline(seen.budget, color=_BUDGET_COLOUR, label=f"budget {seen.budget:g} ms")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xticks([1 / (1 - p) for p in shares], [name[1:] for name in seen.percentiles])
+    # Below the median they are too close together to be read.
+    named = [share for share in shares if share >= 0.5]
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xticks([1 / (1 - share) for share in named], [f"{100 * share:g}" for share in named])
     axes.minorticks_off()
     axes.set_xlabel("percentile")
     axes.set_ylabel("latency, ms")
     axes.grid(alpha=0.25)
-    axes.legend(loc="upper left", fontsize=8)
+    axes.legend(loc="lower right", fontsize=8)
 
 
 def _day(ms: int) -> float:
