@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.comparison import Change, Comparison, other_machine, other_options, welch
+from benchmarks.comparison import Change, Comparison, unlike, welch
 from benchmarks.freshness import run as fresh
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import PERCENTILES
@@ -85,10 +85,7 @@ def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> C
         changes.append(_change(metric, first, second, low, high))
     return Comparison(
         method=f"bootstrap over blocks of time, ratio of percentiles, {confidence * 100:g} %",
-        unlike=[
-            *other_options(a.options, b.options, ("seed",)),
-            *other_machine(a.machine, b.machine),
-        ],
+        unlike=unlike(a, b, ("seed",)),
         changes=changes,
         notes=["one run on a side: the noise between runs is unknown"],
     )
@@ -175,10 +172,10 @@ def _rates(a: Result, b: Result) -> list[Change]:
 
 
 def _unlike(a: Result, b: Result) -> list[str]:
-    told = other_options(a.options, b.options, _IGNORED)
+    told = unlike(a, b, _IGNORED)
     if a.options.background != b.options.background:
         told.append(f"background: {a.options.background} against {b.options.background}")
-    return [*told, *other_machine(a.machine, b.machine)]
+    return told
 
 
 _KINDS: Mapping[str, tuple[type[Any], Callable[..., Comparison]]] = {

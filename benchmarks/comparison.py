@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -105,16 +106,28 @@ def missing(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:
     ]
 
 
-def other_options(a: msgspec.Struct, b: msgspec.Struct, ignored: Collection[str]) -> list[str]:
-    """What differs between the options of two results, but for those that are ignored."""
+class Measured(Protocol):
+    """A result: what was asked for, and on what machine it was found."""
+
+    @property
+    def options(self) -> msgspec.Struct: ...  # noqa: D102
+    @property
+    def machine(self) -> Machine: ...  # noqa: D102
+
+
+def unlike(a: Measured, b: Measured, ignored: Collection[str]) -> list[str]:
+    """What makes two results not the same measurement: options that are not ignored, machines."""
     return [
-        f"{name}: {getattr(a, name)} against {getattr(b, name)}"
-        for name in a.__struct_fields__
-        if name not in ignored and getattr(a, name) != getattr(b, name)
+        *(
+            f"{name}: {getattr(a.options, name)} against {getattr(b.options, name)}"
+            for name in a.options.__struct_fields__
+            if name not in ignored and getattr(a.options, name) != getattr(b.options, name)
+        ),
+        *_other_machine(a.machine, b.machine),
     ]
 
 
-def other_machine(a: Machine, b: Machine) -> list[str]:
+def _other_machine(a: Machine, b: Machine) -> list[str]:
     """What differs between the machines and packages of two results."""
     told = []
     for name in ("cpu", "cores", "system", "python"):

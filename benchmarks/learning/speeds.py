@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from rich.table import Table
 
-from benchmarks.comparison import Comparison, Logs, of_turns, other_machine, other_options
+from benchmarks.comparison import Comparison, Logs, of_turns, unlike
 from benchmarks.learning.bare import OWN
 from benchmarks.machine import Machine
 
@@ -109,10 +109,7 @@ def compare(a: Learning, b: Learning, confidence: float = 0.99) -> Comparison:
     changes, notes = of_turns(both, confidence)
     return Comparison(
         method=f"Welch's t-test on log ratios of turns, Holm, {confidence * 100:g} %",
-        unlike=[
-            *other_options(a.options, b.options, ("learners", "rounds", "seed")),
-            *other_machine(a.machine, b.machine),
-        ],
+        unlike=unlike(a, b, ("learners", "rounds", "seed")),
         changes=changes,
         notes=notes,
     )

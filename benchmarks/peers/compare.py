@@ -12,8 +12,7 @@ from benchmarks.comparison import (
     Logs,
     missing,
     of_turns,
-    other_machine,
-    other_options,
+    unlike,
 )
 from benchmarks.peers import ratios
 from benchmarks.peers.run import OURS, Peers
@@ -29,10 +28,7 @@ def compare(a: Peers, b: Peers, confidence: float = 0.99) -> Comparison:
     changes, notes = of_turns({m: (first[m], second[m]) for m in known}, confidence)
     return Comparison(
         method=f"Welch's t-test on log ratios of turns, Holm, {confidence * 100:g} %",
-        unlike=[
-            *other_options(a.options, b.options, ("seed", "repeats", "peers")),
-            *other_machine(a.machine, b.machine),
-        ],
+        unlike=unlike(a, b, ("seed", "repeats", "peers")),
         changes=changes,
         notes=[*missing(a.missing, b.missing), *notes],
     )

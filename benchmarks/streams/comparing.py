@@ -14,8 +14,7 @@ from benchmarks.comparison import (
     Logs,
     missing,
     of_turns,
-    other_machine,
-    other_options,
+    unlike,
 )
 from benchmarks.streams.ratios import FIRST, of_round, who
 from benchmarks.streams.results import Streams
@@ -35,10 +34,7 @@ def compare_streams(a: Streams, b: Streams, confidence: float = 0.99) -> Compari
     changes, notes = of_turns(pairs, confidence)
     return Comparison(
         method=f"Welch's t-test over rounds on logarithms, Holm, {confidence * 100:g} %",
-        unlike=[
-            *other_options(a.options, b.options, _IGNORED),
-            *other_machine(a.machine, b.machine),
-        ],
+        unlike=unlike(a, b, _IGNORED),
         changes=[*changes, *memory],
         notes=[*missing(a.missing, b.missing), *notes],
     )
