@@ -199,6 +199,7 @@ def _app(settings: Settings, domain: Domain) -> faust.App:
         key_serializer="raw",
         value_serializer="raw",
         store="memory://",
+        datadir=settings.home / "faust",
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,

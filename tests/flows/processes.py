@@ -76,10 +76,16 @@ def live(name: str, settings: Settings, domain: Domain) -> None:
 
 
 class Storm:
-    """While it is entered, a flow runs and is killed at random moments, and started again."""
+    """While it is entered, a flow runs and is killed at random moments, and started again.
 
-    def __init__(self, name: str, settings: Settings, domain: Domain, seed: int) -> None:
+    What is done under it may end soon: it rages on until it has killed `kills` times.
+    """
+
+    def __init__(
+        self, name: str, settings: Settings, domain: Domain, seed: int, kills: int
+    ) -> None:
         self.killed = 0
+        self._kills = kills
         self._flow = (name, settings, domain)
         self._draw = random.Random(f"{name}{seed}")
         self._over = threading.Event()
@@ -103,9 +109,9 @@ class Storm:
             assert process.exitcode == 0
 
     def _rage(self) -> None:
-        while not self._over.is_set():
+        while self.killed < self._kills or not self._over.is_set():
             with _of(live, *self._flow) as process:
-                self._over.wait(self._draw.uniform(0.3, 4.0))
+                process.join(self._draw.uniform(0.3, 4.0))
                 if process.exitcode is not None:
                     self._fault = f"{self._flow[0]} ended by itself with {process.exitcode}"
                     return

@@ -116,12 +116,11 @@ def test_a_served_replay_in_a_storm(tmp_path: Path, seed: int) -> None:
     asked = {each.record["id"]: each.record for each in stream if each.stream == "requests"}
     with Stack(Settings(home=tmp_path / "home", http_port=0), flows=()) as stack:
         settings = stack.settings
-        storms = [Storm(name, settings, domain, seed) for name in ("features", "learning")]
+        storms = [Storm(name, settings, domain, seed, kills=5) for name in ("features", "learning")]
         with storms[0], storms[1]:
             done = asyncio.run(Replay(settings, domain).run(stream, 15 * MINUTE))
         stack.stop(ENDPOINT)
         for storm in storms:
-            assert storm.killed >= 5
             storm.finish()
         run("features", settings.model_copy(update={"generation": "whole"}), until_end=True)
         wanted = content(settings, domain, "whole")
