@@ -25,6 +25,10 @@ from infra.settings import Settings
 from schemas.declare import Domain
 
 SHARDS = 8
+_SILENCE = 0.5
+"""Seconds after which a read fails by itself. Who reads for a request gives up sooner, by a clock
+that knows how busy the event loop is."""
+
 _CLUSTER = "redis+cluster://"
 _SCRIPT = (Path(__file__).parent / "write_shard.lua").read_text()
 
@@ -222,7 +226,7 @@ def _connect(url: str, timeout: float) -> Any:
 
 
 def _connect_async(url: str, settings: Settings) -> Any:
-    timeout = settings.redis_timeout_ms / 1_000
+    timeout = max(_SILENCE, settings.redis_timeout_ms / 1_000)
     more: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,

@@ -1,8 +1,8 @@
-"""The HTTP routes. `/predict` is spoken in plain ASGI, for speed; the rest by Starlette."""
+"""The HTTP routes: `/predict` in plain ASGI, for speed; the rest by Starlette."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import math
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Mapping
@@ -17,23 +17,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from infra import metrics
 from online_models import cards
 from serving import answers, openapi
-from serving.batching import Overloaded
+from serving.answers import Answer
 from serving.cards import NoSuchCard
 from serving.cards import find as find_card
+from serving.refusals import JSON, refusal
 from serving.requests import MAX_BODY, BadRequest
 from serving.service import Service
 
 LONGEST_BUDGET_MS = 60_000.0
-_JSON = b"application/json"
-_JSON_TYPE = (b"content-type", _JSON)
+PATH = "/predict"
 
 _encode = msgspec.json.Encoder().encode
-_log = logging.getLogger(__name__)
 
 
 class Disconnected(ConnectionError):
@@ -50,52 +49,71 @@ class Endpoint:
         self._parse_time = metrics.LATENCY.labels("parse").observe
         self._total_time = metrics.LATENCY.labels("total").observe
 
+    @property
+    def busy(self) -> bool:
+        """Whether it answers others."""
+        return self._service.busy
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speaks ASGI."""
-        if scope["type"] != "http" or scope["path"] != "/predict":
+        if scope["type"] != "http" or scope["path"] != PATH:
             await self._others(scope, receive, send)
             return
         arrived = monotonic()
         try:
-            answer = await self._predict(scope, receive, arrived)
+            if scope["method"] != "POST":
+                raise BadRequest(
+                    405, "the method is not allowed", "method", "POST", scope["method"]
+                )
+            headers = dict(scope["headers"])
+            _check(headers)
+            answer = await self.ask(headers, await _body(receive), arrived)
         except Disconnected:
             return
         except Exception as fault:
-            await _refuse(send, fault)
+            await _send(send, *refusal(fault))
             return
-        length = (b"content-length", b"%d" % len(answer))
-        await send({"type": "http.response.start", "status": 200, "headers": [_JSON_TYPE, length]})
-        await send({"type": "http.response.body", "body": answer})
-        self._answered()
-        self._total_time(monotonic() - arrived)
+        body = self.encoded(answer, arrived)
+        length = (b"content-length", b"%d" % len(body))
+        await _send(send, 200, [(b"content-type", JSON), length], body)
 
-    async def _predict(self, scope: Scope, receive: Receive, arrived: float) -> bytes:
-        if scope["method"] != "POST":
-            raise BadRequest(405, "the method is not allowed", "method", "POST", scope["method"])
-        budget = _budget(scope["headers"])
-        body = await _body(receive)
+    def ask(
+        self, headers: Mapping[bytes, bytes], body: bytes, arrived: float
+    ) -> asyncio.Future[Answer]:
+        """The answer to come to a request that `arrived` then by the monotonic clock.
+
+        It may raise, at once or later, whatever `refusal` knows how to say.
+        """
+        _check(headers)
+        deadline = self._service.admit(arrived, _budget(headers))
         started = monotonic()
         record = self._service.requests.parse(body)
         self._parse_time(monotonic() - started)
-        answer = await self._service.ask(record, arrived, budget)
+        return self._service.answer(record, arrived, deadline)
+
+    def encoded(self, answer: Answer, arrived: float) -> bytes:
+        """The body of an answer, which is counted with this."""
+        self._answered()
+        self._total_time(monotonic() - arrived)
         return answers.encode(answer)
 
 
-def _budget(headers: list[tuple[bytes, bytes]]) -> float | None:
-    """Seconds that the request asks for, None where it leaves that open."""
-    found = dict(headers)
-    media = found.get(b"content-type", b"")
-    if media != _JSON and media.partition(b";")[0].strip().lower() != _JSON:
+def _check(headers: Mapping[bytes, bytes]) -> None:
+    """Raises BadRequest for what is not declared as JSON of a bearable length."""
+    media = headers.get(b"content-type", b"")
+    if media != JSON and media.partition(b";")[0].strip().lower() != JSON:
         raise BadRequest(
-            415, "the body is not declared as JSON", "Content-Type", _JSON.decode(), _text(media)
+            415, "the body is not declared as JSON", "Content-Type", JSON.decode(), _text(media)
         )
-    if int(found.get(b"content-length", b"0")) > MAX_BODY:
+    if int(headers.get(b"content-length", b"0")) > MAX_BODY:
         raise _too_large()
-    asked = found.get(b"x-budget-ms")
-    return None if asked is None else _milliseconds(asked) / 1_000
 
 
-def _milliseconds(asked: bytes) -> float:
+def _budget(headers: Mapping[bytes, bytes]) -> float | None:
+    """Seconds that the request asks for, None where it leaves that open."""
+    asked = headers.get(b"x-budget-ms")
+    if asked is None:
+        return None
     expected = f"a number of milliseconds up to {LONGEST_BUDGET_MS:.0f}"
     try:
         value = float(asked)
@@ -103,7 +121,7 @@ def _milliseconds(asked: bytes) -> float:
         value = math.nan
     if not 0 < value <= LONGEST_BUDGET_MS:
         raise BadRequest(400, "the budget is no budget", "X-Budget-Ms", expected, _text(asked))
-    return value
+    return value / 1_000
 
 
 async def _body(receive: Receive) -> bytes:
@@ -129,26 +147,8 @@ def _text(raw: bytes) -> str:
     return raw[:200].decode(errors="replace") or "nothing"
 
 
-async def _refuse(send: Send, fault: Exception) -> None:
-    """Says in JSON why there is no answer."""
-    headers = [_JSON_TYPE]
-    if isinstance(fault, BadRequest):
-        status, said = fault.status, fault.document()
-        if status == 405:
-            headers.append((b"allow", b"POST"))
-        if status == 413:
-            headers.append((b"connection", b"close"))
-    elif isinstance(fault, Overloaded):
-        status, said = 503, {"error": f"too much to do: {fault}"}
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(fault.retry_after))))
-    else:
-        _log.error("a request failed", exc_info=fault)
-        status, said = 500, {"error": "the endpoint failed; its log says why"}
-    metrics.REQUESTS.labels(str(status)).inc()
-    body = _encode(said)
-    headers.append((b"content-length", b"%d" % len(body)))
-    start: Message = {"type": "http.response.start", "status": status, "headers": headers}
-    await send(start)
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -216,7 +216,7 @@ async def _card(service: Service, request: Request) -> Response:
         found = await to_thread(find_card, service.settings, service.domain, name, wanted)
     except NoSuchCard as fault:
         raise HTTPException(404, str(fault)) from fault
-    if _JSON.decode() in request.headers.get("accept", ""):
+    if JSON.decode() in request.headers.get("accept", ""):
         return _Json(cards.document(found, service.domain))
     return Response(cards.markdown(found, service.domain), media_type="text/markdown")
 

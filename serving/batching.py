@@ -15,11 +15,16 @@ from typing import Any
 
 from serving.answers import Answer
 
-LARGEST_BATCH = 64
+LARGEST_BATCH = 32
 """Requests of one round trip; more gain little by each request and delay the first by a lot."""
 
 QUEUE_LIMIT = 2_048
 """Requests that wait at most, whatever their budgets."""
+
+QUEUE_SHARE = 0.5
+"""Of a budget, what may be foreseen to pass in the queue and the batch. The rest is for what cannot
+be foreseen: the network, the client, whatever else wants the processor. Where more is asked than
+can be answered, a longer queue answers no more requests, only later ones."""
 
 _SMOOTHING = 0.1
 
@@ -48,6 +53,16 @@ class Asked:
     started: float = 0.0
     cached_s: float | None = None
 
+    def is_over(self, now: float) -> bool:
+        """Whether its time is over; then it is told so."""
+        if now < self.deadline:
+            return False
+        if not self.reply.done():
+            took = now - self.arrived
+            why = f"it took {took * 1e3:.0f} ms, its whole budget"
+            self.reply.set_exception(Overloaded(why, took))
+        return True
+
 
 class Batcher:
     """Feeds `run` with batches, one after the other; `run` resolves the replies."""
@@ -70,18 +85,26 @@ class Batcher:
         """Requests that wait."""
         return len(self._queue)
 
-    def submit(self, asked: Asked) -> None:
-        """Queues a request; raises Overloaded when it would wait longer than its budget.
+    @property
+    def busy(self) -> bool:
+        """Whether it works on a batch."""
+        return self._pump is not None
 
-        The loop reads sockets between batches, so it may have waited for one before it was seen.
-        One that comes alone is always tried: what a batch takes is only learned from batches.
+    def admit(self, arrived: float, deadline: float) -> None:
+        """Raises Overloaded for a request that would wait too long, before any work is done on it.
+
+        That is longer than `QUEUE_SHARE` of its budget. One that comes alone is always tried: what
+        a batch takes is only learned from batches.
         """
         wait = (1 + len(self._queue) // self._largest) * self._batch_time
-        unseen = self._batch_time
-        late = self._pump is not None and asked.arrived + unseen + wait > asked.deadline
+        latest = arrived + (deadline - arrived) * QUEUE_SHARE
+        late = self._pump is not None and monotonic() + wait > latest
         if late or len(self._queue) >= self._limit:
             self.shed += 1
             raise Overloaded(self._why(wait), wait)
+
+    def submit(self, asked: Asked) -> None:
+        """Queues a request that was admitted."""
         self._queue.append(asked)
         if self._pump is None:
             self._pump = asyncio.get_running_loop().create_task(self._feed())
@@ -113,13 +136,8 @@ class Batcher:
         while self._queue and len(batch) < self._largest:
             asked = self._queue.popleft()
             asked.started = now
-            if now < asked.deadline:
+            if not asked.is_over(now):
                 batch.append(asked)
-            elif not asked.reply.done():
-                self.shed += 1
-                waited = now - asked.arrived
-                why = f"it waited {waited * 1e3:.0f} ms, its whole budget"
-                asked.reply.set_exception(Overloaded(why, waited))
         return batch
 
     async def _answer(self, batch: list[Asked]) -> None:

@@ -77,7 +77,7 @@ class Predictor:
         self.newest_at: int | None = None
 
     async def predict(self, batch: Sequence[Asked]) -> None:
-        """Resolves the reply of every request, late ones from defaults, and logs the answers."""
+        """Resolves the reply of every request and logs the answers; Overloaded for what is late."""
         for asked in batch:
             self._queue_time(asked.started - asked.arrived)
         start = monotonic()
@@ -111,10 +111,12 @@ class Predictor:
         models = self._models()
         choices = [self._router.choose(request, models) for request in requests]
         results = self._run(choices, grounds.values, models[BASE_RATE])
+        done = monotonic()
         self._features_time(vectorised - started)
-        self._model_time(monotonic() - vectorised)
+        self._model_time(done - vectorised)
         for row, asked in enumerate(batch):
-            self._reply(asked, row, choices[row], results[row], grounds, found.degraded[row])
+            if not asked.is_over(done):
+                self._reply(asked, row, choices[row], results[row], grounds, found.degraded[row])
 
     def _run(
         self, choices: Sequence[Choice], vectors: NDArray[np.float64], fallback: Model

@@ -14,6 +14,7 @@ from infra import garbage
 from infra.settings import Settings
 from schemas.declare import Domain
 from serving.app import Endpoint
+from serving.protocol import Protocol
 from serving.service import Service
 
 DRAIN_S = 10
@@ -45,7 +46,7 @@ def make(settings: Settings, domain: Domain, service: Service | None = None) -> 
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
@@ -25,6 +25,9 @@ from serving.requests import Requests, now_ms
 from serving.route_cache import RouteCache
 from serving.router import RoutedRouter
 from serving.states import States
+
+ANSWER_SHARE = 0.9
+"""Of a budget, by when the answer is on its way; the rest is for the way back to the client."""
 
 RETRY_EVERY = 0.5
 POLL_EVERY = 0.25
@@ -93,17 +96,31 @@ class Service:
             self.fault = fault
             raise
 
-    def ask(
-        self, record: Mapping[str, Any], arrived: float, budget: float | None = None
-    ) -> Awaitable[Answer]:
+    @property
+    def busy(self) -> bool:
+        """Whether requests are being answered."""
+        return self._batcher.busy
+
+    def ask(self, record: Mapping[str, Any], arrived: float) -> asyncio.Future[Answer]:
         """The answer to a record that `Requests` gave; `arrived` by the monotonic clock.
 
-        `budget` in seconds. Raises Overloaded where the answer would come too late.
+        Raises Overloaded, at once or later, where the answer would come too late.
         """
+        return self.answer(record, arrived, self.admit(arrived))
+
+    def admit(self, arrived: float, budget: float | None = None) -> float:
+        """By when a request with a budget (s) shall be answered; Overloaded where it cannot be."""
         if not self.log.is_open:
             raise Overloaded("the endpoint is still starting", RETRY_EVERY)
+        deadline = arrived + ANSWER_SHARE * (self._budget if budget is None else budget)
+        self._batcher.admit(arrived, deadline)
+        return deadline
+
+    def answer(
+        self, record: Mapping[str, Any], arrived: float, deadline: float
+    ) -> asyncio.Future[Answer]:
+        """The answer to a request that was admitted."""
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        deadline = arrived + (self._budget if budget is None else budget)
         self._batcher.submit(Asked(record, arrived, deadline, reply))
         return reply
 

@@ -26,6 +26,10 @@ CACHED = "features:cached"
 DEFAULTS = "features:default"
 """Nothing is known of an entity, because Redis did not answer in time."""
 
+_PASSES = 3
+"""Of the event loop, in which a reply of some hundred kilobytes gets from the socket to its reader;
+a loop that has nothing else to do makes them in microseconds."""
+
 Keys = list[EntityKey | None]
 
 
@@ -125,5 +129,11 @@ class States:
 
 
 async def _done(read: asyncio.Future[Any], timeout: float) -> bool:
+    """Whether it is done by then. A busy loop looks at the clock before it looks at its sockets:
+    what may lie there already is waited for."""
     await asyncio.wait({read}, timeout=max(timeout, 0.0))
+    for _ in range(_PASSES):
+        if read.done():
+            break
+        await asyncio.sleep(0)
     return read.done()

@@ -111,6 +111,7 @@ class Proxy:
         sent = 0
         while self._fault is Fault.TRICKLE and sent < len(data):
             writer.write(data[sent : sent + 1])
+            await writer.drain()  # raises where the connection is lost
             sent += 1
             await asyncio.sleep(TRICKLE_S)
         writer.write(data[sent:])

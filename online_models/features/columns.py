@@ -33,9 +33,9 @@ class RequestColumns:
     """The columns and categories of a domain, read off one request at a time."""
 
     def __init__(self, domain: Domain) -> None:
-        zone = domain.timezone
+        local = _local(domain.timezone)
         self._columns = [
-            _numeric(column) if isinstance(column, Numeric) else _calendar(column, zone)
+            _numeric(column) if isinstance(column, Numeric) else _calendar(column, local)
             for column in domain.columns
         ]
         numbers = {column.name: at for at, column in enumerate(domain.columns)}
@@ -43,21 +43,28 @@ class RequestColumns:
             if category.buckets < 2:
                 raise DeclarationError(f"{category.name}: {category.buckets} buckets, at least 2")
         calendars = {c.name: numbers[c.name] for c in domain.columns if isinstance(c, Calendar)}
-        self._categories = [
-            (
-                tuple((name, calendars.get(name)) for name in category.of),
-                _bucket_of(category, calendars),
-            )
-            for category in domain.categories
-        ]
+        self._categories = [_category(category, calendars) for category in domain.categories]
 
     def read(self, record: Record) -> tuple[list[float], list[float]]:
         """Columns (NaN where unknown) and bucket numbers (0 where a part is unknown)."""
         columns = [read(record) for read in self._columns]
-        return columns, [
-            bucket_of(*[record.get(name) if at is None else columns[at] for name, at in parts])
-            for parts, bucket_of in self._categories
-        ]
+        return columns, [read(record, columns) for read in self._categories]
+
+
+def _category(
+    category: Category, calendars: Mapping[str, int]
+) -> Callable[[Record, list[float]], float]:
+    """The bucket number of a request and its columns; `calendars` gives a column's place."""
+    bucket_of = _bucket_of(category, calendars)
+    parts = [(name, calendars.get(name)) for name in category.of]
+    name, at = parts[0]
+    if len(parts) > 1:
+        return lambda record, columns: bucket_of(
+            *[record.get(name) if at is None else columns[at] for name, at in parts]
+        )
+    if at is None:
+        return lambda record, _: bucket_of(record.get(name))
+    return lambda _, columns: bucket_of(columns[at])
 
 
 def _bucket_of(category: Category, calendars: Mapping[str, int]) -> Callable[..., float]:
@@ -84,16 +91,21 @@ def _numeric(column: Numeric) -> Callable[[Record], float]:
     return read
 
 
-def _calendar(column: Calendar, zone: str) -> Callable[[Record], float]:
+def _calendar(column: Calendar, local: Callable[[int], int]) -> Callable[[Record], float]:
     of, unit = column.of, _UNITS[column.unit]
 
     def read(record: Record) -> float:
         time = record.get(of)
         if time is None or not _EARLIEST <= time < _LATEST:
             return math.nan
-        return float(unit(time + offset(zone, time)))
+        return float(unit(local(time)))
 
     return read
+
+
+def _local(zone: str) -> Callable[[int], int]:
+    """The clock of a zone, ms since its own 1970; the last time is asked for again and again."""
+    return lru_cache(maxsize=1 << 10)(lambda time: time + offset(zone, time))
 
 
 def offset(zone: str, time: int) -> int:

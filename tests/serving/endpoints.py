@@ -90,12 +90,13 @@ class Live:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.send("POST", "/predict", sent, {**JSON, "x-budget-ms": "10000", **named})
 
-    def raw(self, data: bytes) -> bytes:
-        """Bytes as they are, on a socket that is then half closed; what came back."""
+    def raw(self, data: bytes, half_closed: bool = True) -> bytes:
+        """Bytes as they are, on a socket that is then half closed; all that comes back."""
         place = urlsplit(self.url)
         with socket.create_connection((str(place.hostname), int(place.port or 0)), 20) as client:
             client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+            if half_closed:
+                client.shutdown(socket.SHUT_WR)
             parts = []
             while part := client.recv(65_536):
                 parts.append(part)
