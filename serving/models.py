@@ -17,7 +17,7 @@ from schemas.declare import Domain
 BASE_RATE = "base-rate"
 INPUT, OUTPUT = "vector", "probability"
 _WARM_UP_ROWS = (1, 2, 16)
-_ORT_ERROR = 3
+_ORT_ERROR, _ORT_FATAL = 3, 4
 
 Run = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Vectors [n, width] to probabilities [n]."""
@@ -46,6 +46,7 @@ class Model:
     checked: int = 0
     difference: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    stop: Callable[[], None] = lambda: None
 
     def document(self) -> dict[str, Any]:
         """What `/models` says of it."""
@@ -77,7 +78,7 @@ def load(record: Mapping[str, Any], domain: Domain) -> Model:
     Raises SnapshotRefused for a graph that is not what the record says or not of this domain.
     """
     _check_record(record, domain)
-    run = _session(record["onnx"], len(domain.vector_names))
+    run, stop = _session(record["onnx"], len(domain.vector_names))
     for rows in _WARM_UP_ROWS:
         _check_run(run, rows, len(domain.vector_names))
     return Model(
@@ -90,6 +91,7 @@ def load(record: Mapping[str, Any], domain: Domain) -> Model:
         checked=record["checked"],
         difference=record["difference"],
         metrics=record["metrics"],
+        stop=stop,
     )
 
 
@@ -108,7 +110,7 @@ def _check_record(record: Mapping[str, Any], domain: Domain) -> None:
         )
 
 
-def _session(graph: bytes, width: int) -> Run:
+def _session(graph: bytes, width: int) -> tuple[Run, Callable[[], None]]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -119,11 +121,18 @@ def _session(graph: bytes, width: int) -> Run:
         raise SnapshotRefused("graph", f"ONNX Runtime cannot load it: {fault}") from fault
     _check_signature(session, width)
 
+    this_run = ort.RunOptions()
+    this_run.log_severity_level = _ORT_FATAL
+
     def run(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        result: NDArray[np.float64] = session.run([OUTPUT], {INPUT: vectors})[0]
+        this_run.terminate = False
+        result: NDArray[np.float64] = session.run([OUTPUT], {INPUT: vectors}, this_run)[0]
         return result
 
-    return run
+    def stop() -> None:
+        this_run.terminate = True
+
+    return run, stop
 
 
 def _check_signature(session: ort.InferenceSession, width: int) -> None:

@@ -22,6 +22,7 @@ from serving.models import BASE_RATE, Model
 from serving.prediction_log import PredictionLog
 from serving.router import Choice, Router
 from serving.states import Found, States
+from serving.watchdog import Stuck, Watchdog
 
 FOREIGN = "features:foreign"
 """The state that was read is not of this domain's layout."""
@@ -60,6 +61,7 @@ class Predictor:
         models: Callable[[], Mapping[str, Model]],
         router: Router,
         log: PredictionLog,
+        watchdog: Watchdog,
     ) -> None:
         self._nothing: list[bytes | None] = [None] * len(domain.entities)
         self._slices = domain.slices
@@ -69,6 +71,7 @@ class Predictor:
         self._models = models
         self._router = router
         self._log = log
+        self._watchdog = watchdog
         self._unlogged: list[_Unlogged] = []
         self._redis_time = metrics.LATENCY.labels("redis").observe
         self._queue_time = metrics.LATENCY.labels("queue").observe
@@ -138,10 +141,12 @@ class Predictor:
         """One model's answers; the base rate's where it fails or gives no probability."""
         started = monotonic()
         try:
-            found = model.run(vectors)
+            found = self._watchdog.run(model, vectors)
             if ((found >= 0) & (found <= 1)).all():
                 return _results(found, model, started)
             fault = "no probability"
+        except Stuck:  # the watchdog says it once
+            return _results(fallback.run(vectors), fallback, started)
         except Exception as error:  # ONNX Runtime's errors have no common base below Exception
             fault = repr(error)
         _log.error("model %s@%d fails: %s", model.name, model.version, fault)

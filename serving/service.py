@@ -25,9 +25,13 @@ from serving.requests import Requests, now_ms
 from serving.route_cache import RouteCache
 from serving.router import RoutedRouter
 from serving.states import States
+from serving.watchdog import Watchdog
 
 ANSWER_SHARE = 0.9
 """Of a budget, by when the answer is on its way; the rest is for the way back to the client."""
+
+MODEL_SHARE = 0.4
+"""Of a budget, what a model may take."""
 
 RETRY_EVERY = 0.5
 POLL_EVERY = 0.25
@@ -62,8 +66,15 @@ class Service:
         self._reader = FeatureReader(settings, domain)
         self._states = States(domain, vectorizer, settings, self._reader)
         router = RoutedRouter(domain, lambda: self.routes.route)
+        self._watchdog = Watchdog(MODEL_SHARE * self._budget)
         self.predictor = Predictor(
-            domain, vectorizer, self._states, lambda: self.models.models, router, self.log
+            domain,
+            vectorizer,
+            self._states,
+            lambda: self.models.models,
+            router,
+            self.log,
+            self._watchdog,
         )
         self._batcher = Batcher(self.predictor.predict)
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,6 +85,7 @@ class Service:
     async def start(self) -> None:
         """Begins to follow models, and to reach for Redis and the log."""
         self.predictor.warm(self.requests.example_record())
+        self._watchdog.start()
         self.models.start()
         self.routes.start()
         for work in (self._meet_redis(), self._open_log(), self._watch()):
@@ -87,6 +99,7 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._states.breaker.close()
         await self._reader.close()
+        self._watchdog.stop()
         await asyncio.to_thread(self.models.stop)
         await asyncio.to_thread(self.routes.stop)
         self.predictor.write_log()
