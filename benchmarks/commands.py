@@ -12,6 +12,7 @@ from benchmarks import proof_commands
 from benchmarks.learning.command import learning
 from benchmarks.proof_commands import settings_of
 from benchmarks.storing import save
+from infra import terminal
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def latency(
         body_file=str(body_file) if body_file else None, at=at, start=start, check=check,
         background=background or "", events_rate=events_rate, labels_rate=labels_rate,
     )  # fmt: skip
-    console = Console()
+    console = terminal.out
     result = measured(console, settings_of(ctx), options, own_stack, search)
     finish(console, result, out)
 
@@ -146,7 +147,7 @@ def freshness(
         labels_rate=labels_rate,
         seed=seed,
     )
-    console = Console()
+    console = terminal.out
     with console.status("measuring"), own_stack(settings_of(ctx), events_rate, seed) as alone:
         result = measurement.run(alone.settings, options)
     save(result, out / "freshness.json")
@@ -183,7 +184,7 @@ def chaos(
         rate=rate, hang_s=hang, short_s=short, delay_ms=delay, broker_s=broker,
         overload_s=overload, highest=highest, seed=seed,
     )  # fmt: skip
-    console = Console()
+    console = terminal.out
     with console.status("measuring"), own_stack(settings_of(ctx), seed=seed) as alone:
         result = measurement.run(alone, options)
     save(result, out / "chaos.json")
@@ -224,7 +225,7 @@ def peers(
     options = peer_runs.Options(
         peers=tuple(only or known), repeats=repeats, seconds=seconds, seed=seed
     )
-    console = Console()
+    console = terminal.out
 
     def told(found: peer_runs.Peers) -> None:
         console.print(peer_report.turn_line(found.turns[-1]))
@@ -253,7 +254,7 @@ def compare(
         found = compare_files(first, second, confidence)
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
-    Console().print(report.compared(found))
+    terminal.out.print(report.compared(found))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -118,22 +119,28 @@ def freshness(result: Freshness) -> RenderableType:
 def chaos(result: Chaos) -> RenderableType:
     """What became of the requests in each phase, and of their records."""
     budget = f"{result.options.budget_ms:g} ms"
-    table = Table(title=f"{result.options.rate:,.0f} requests/s")
-    heads = ("requests", f"inside {budget}", "ok", "degraded", "shed", "failed", "p99, ms")
+    title = f"{result.options.rate:,.0f} requests/s"
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=0)
+    heads = ("requests", f"inside {budget}", "degraded", "shed", "failed", "p99, ms")
     table.add_column("", no_wrap=True)
-    for name in (*heads, "accepted inside"):
-        table.add_column(name, justify="right")
+    for name in (*heads, "of answers"):
+        table.add_column(name, justify="right", min_width=max(map(len, name.split())))
     for each in result.phases:
         table.add_row(
             each.name,
             f"{each.count:,}",
-            f"{each.inside:.2%}",
-            *(f"{number:,}" for number in (each.ok, each.degraded, each.shed, each.failed)),
+            _share(each.inside),
+            *(f"{number:,}" for number in (each.degraded, each.shed, each.failed)),
             f"{each.p99:.3g}",
-            f"{each.accepted_inside:.2%}",
+            _share(each.accepted_inside),
         )
     lost = f"{result.lost} of {result.answered:,} answers have no prediction record in the log"
     return Group(table, Text(lost, style="bold red" if result.lost else "bold green"))
+
+
+def _share(value: float) -> str:
+    """Two digits where it is not all: no share below 1 reads as 100 %."""
+    return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
 
 
 def compared(comparison: Comparison) -> RenderableType:

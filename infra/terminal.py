@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,14 +11,25 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
-out, err = Console(), Console(stderr=True)
+_PIPED_WIDTH = 120
+
+
+def _console(stderr: bool) -> Console:
+    """As wide as the terminal or as COLUMNS says; where it is a pipe, wide enough for tables."""
+    stream = sys.stderr if stderr else sys.stdout
+    told = "COLUMNS" in os.environ or stream.isatty()
+    return Console(stderr=stderr, width=None if told else _PIPED_WIDTH)
+
+
+out, err = _console(False), _console(True)
 
 
 def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Prints rows under heads; None is an empty cell."""
-    table = Table(*heads, title=title, title_justify="left", show_header=any(heads))
+    columns = [Column(head, overflow="fold") for head in heads]
+    table = Table(*columns, title=title, title_justify="left", show_header=any(heads))
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     out.print(table)

@@ -2,9 +2,10 @@
 
 A rise of the loss is told apart by what else changed, comparing what came since
 with the reference. Where the model itself expected it (the loss rose no more than the entropy of
-its probabilities), the questions have become harder: covariate. Where labels are more or less
-frequent but the probabilities within each class are as they were, it is label shift (Lipton, Wang
-and Smola, 2018, assume just that). Else the same questions have other answers: concept.
+its probabilities), the questions have become harder: covariate. Else the rise is taken apart into
+what other shares of the classes make of it, each with the loss that it had, and what other losses
+within the classes make (Kitagawa, 1955): where labels are more or less frequent and that is most of
+the rise, it is label shift; else the same questions have other answers: concept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from online_models.drift.alarms import Record
 from online_models.drift.blocks import segments
@@ -39,9 +39,6 @@ HELD = 20_000
 """Answers of the reference that are held to compare with."""
 SURE = 3.0
 """Standard errors that make a difference when the kind of an alarm is told."""
-SAME = 0.001
-"""Below this p, probabilities within a class are not as they were."""
-
 LOOKS_BACK = 4
 """Long windows of newest packets that are held to tell the kind."""
 
@@ -66,20 +63,27 @@ class _Compared:
         surprise, rate = (_gap(old[:, i], new[:, i]) for i in (0, 1))
         if surprise < SURE:
             return "covariate"
-        if abs(rate) >= SURE and not self._conditional(recent):
+        if abs(rate) >= SURE and _share_of_labels(self.reference, recent) >= 0.5:
             return "label"
         return "concept"
 
-    def _conditional(self, recent: Sequence[Packet]) -> bool:
-        """Whether the probabilities within a class have changed (KS)."""
-        for label in (0.0, 1.0):
-            old, new = (
-                [p for _, _, rows in packets for y, p in rows if y == label]
-                for packets in (self.reference, recent)
-            )
-            if min(len(old), len(new)) >= 10 and stats.ks_2samp(old, new).pvalue < SAME:
-                return True
-        return False
+
+def _share_of_labels(reference: Sequence[Packet], recent: Sequence[Packet]) -> float:
+    """How much of the rise of the mean loss comes of other shares of the classes alone."""
+    (old_shares, old_losses), (shares, losses) = _classes(reference), _classes(recent)
+    rise = shares @ losses - old_shares @ old_losses
+    return float((shares - old_shares) @ old_losses / rise) if rise > 0 else 0.0
+
+
+def _classes(packets: Sequence[Packet]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The share and the mean loss of each class, 0 where there is none of it."""
+    rows = np.array([row for *_, rows in packets for row in rows])
+    of_class = [rows[rows[:, 0] == label] for label in (0.0, 1.0)]
+    means = [
+        float(np.mean([loss(y, p) for y, p in rows.tolist()])) if len(rows) else 0.0
+        for rows in of_class
+    ]
+    return np.array([len(each) for each in of_class]) / len(rows), np.array(means)
 
 
 def _means(packets: Sequence[Packet]) -> NDArray[np.float64]:
