@@ -5,7 +5,7 @@ with the reference. Where the model itself expected it (the loss rose no more th
 its probabilities), the questions have become harder: covariate. Else the rise is taken apart into
 what other shares of the classes make of it, each with the loss that it had, and what other losses
 within the classes make (Kitagawa, 1955): where labels are more or less frequent and that is most of
-the rise, it is label shift; else the same questions have other answers: concept.
+it, it is label shift; else the same questions have other answers: concept.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ HELD = 20_000
 """Answers of the reference that are held to compare with."""
 SURE = 3.0
 """Standard errors that make a difference when the kind of an alarm is told."""
+MOSTLY = 0.75
+"""What other shares of the classes must have moved of the mean loss to be called label shift."""
+
 LOOKS_BACK = 4
 """Long windows of newest packets that are held to tell the kind."""
 
@@ -63,16 +66,17 @@ class _Compared:
         surprise, rate = (_gap(old[:, i], new[:, i]) for i in (0, 1))
         if surprise < SURE:
             return "covariate"
-        if abs(rate) >= SURE and _share_of_labels(self.reference, recent) >= 0.5:
+        if abs(rate) >= SURE and _by_labels(self.reference, recent) >= MOSTLY:
             return "label"
         return "concept"
 
 
-def _share_of_labels(reference: Sequence[Packet], recent: Sequence[Packet]) -> float:
-    """How much of the rise of the mean loss comes of other shares of the classes alone."""
+def _by_labels(reference: Sequence[Packet], recent: Sequence[Packet]) -> float:
+    """How much of what moved the mean loss up and down is other shares of the classes."""
     (old_shares, old_losses), (shares, losses) = _classes(reference), _classes(recent)
-    rise = shares @ losses - old_shares @ old_losses
-    return float((shares - old_shares) @ old_losses / rise) if rise > 0 else 0.0
+    by_shares = float((shares - old_shares) @ old_losses)
+    within = float(shares @ np.abs(losses - old_losses))
+    return max(0.0, by_shares) / max(1e-12, abs(by_shares) + within)
 
 
 def _classes(packets: Sequence[Packet]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

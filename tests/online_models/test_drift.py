@@ -194,16 +194,17 @@ def test_label_shift_is_found() -> None:
 
 
 def answers(changed: str, seed: int = 1) -> list[tuple[int, float, float, tuple[()]]]:
-    """Answers of a calibrated model; from day 60 on something changes, "label, mostly" a bit of
-    what is within the classes as well, as the one seldom comes without the other."""
+    """Answers of a calibrated model; from day 60 on something changes. "label, mostly" is of a rare
+    label, and changes a bit of what is within the classes, as the one seldom comes alone."""
     rng = np.random.default_rng(seed)
     at = times(120)
     late = np.arange(len(at)) >= 60 * A_DAY
+    rare = changed == "label, mostly"
+    rate, other = (0.03, 0.12) if rare else (0.3, 0.7)
     more = late & changed.startswith("label")
-    positive = rng.random(len(at)) < np.where(more, 0.7, 0.3)
-    x = rng.normal(np.where(positive, 1.0, -1.0), 1.0)
-    x -= 0.25 * (late & (changed == "label, mostly"))
-    p = 1 / (1 + np.exp(-(2 * x + np.log(0.3 / 0.7))))
+    positive = rng.random(len(at)) < np.where(more, other, rate)
+    x = rng.normal(np.where(positive, 1.0, -1.0), 1.0) - 0.2 * (late & rare)
+    p = 1 / (1 + np.exp(-(2 * x + np.log(rate / (1 - rate)))))
     if changed == "covariate":
         p = np.where(late, 0.35 + 0.3 * p, p)  # harder, and the model says so
         positive = np.where(late, rng.random(len(at)) < p, positive)
