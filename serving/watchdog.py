@@ -17,7 +17,6 @@ REST_S = 1.0
 STOPS = 3
 """Fewer may be the machine's doing, which had no processor for it."""
 
-_LOOK_EVERY = 0.005
 _log = logging.getLogger(__name__)
 
 
@@ -76,15 +75,19 @@ class Watchdog:
         return model in self._resting
 
     def _watch(self) -> None:
-        while not self._over.wait(_LOOK_EVERY):
-            if self._running is not None:
-                self._look()
+        wait = self._patience
+        while not self._over.wait(wait):
+            wait = self._look()
 
-    def _look(self) -> None:
+    def _look(self) -> float:
+        """Stops what has run for too long; how many seconds nothing need be looked at."""
         with self._lock:
-            if self._running is None or monotonic() < self._running[1]:
-                return
-            model, _ = self._running
+            if self._running is None:
+                return self._patience
+            model, until = self._running
+            left = until - monotonic()
+            if left > 0:
+                return left
             model.stop()
             self._running = None
             stops = self._stops.pop(model, 0) + 1
@@ -93,3 +96,4 @@ class Watchdog:
             else:
                 self._resting[model] = monotonic() + REST_S
         _log.error("model %s@%d takes too long: stopped", model.name, model.version)
+        return self._patience
