@@ -1,7 +1,8 @@
 """Whether the deadline holds when Redis or the broker does not, and when too much is asked.
 
 Redis stands behind a proxy that hangs, delays, resets and trickles; the broker is stopped and goes
-on; then more is asked than can be answered. Every request counts, the log is read back afterwards.
+on; then more is asked of another endpoint than it can answer. Every request counts, the log is read
+back afterwards.
 """
 
 from __future__ import annotations
@@ -91,11 +92,12 @@ def run(alone: Prepared, options: Options) -> Chaos:
         with Endpoint(alone.settings, redis=behind) as url:
             ids, phases = _offered(url, asked, options, _redis_steps(proxy, options))
             more, told = _offered(url, asked, options, _broker_steps(alone, options))
-            highest = options.highest or _highest(url, asked, options)
-            rate = highest * _TIMES_OVER
-            steps: list[Step] = [(f"{rate:,.0f}/s asked", options.overload_s, lambda: None)]
-            last, over = _offered(url, asked, options, steps, rate)
-            calm, after = _offered(url, asked, options, [("after", _REST_S, lambda: None)])
+    with Endpoint(alone.settings) as url:  # the proxy would take a processor that is needed
+        highest = options.highest or _highest(url, asked, options)
+        rate = highest * _TIMES_OVER
+        steps: list[Step] = [(f"{rate:,.0f}/s asked", options.overload_s, lambda: None)]
+        last, over = _offered(url, asked, options, steps, rate)
+        calm, after = _offered(url, asked, options, [("after", _REST_S, lambda: None)])
     answered = {*ids, *more, *last, *calm}
     return Chaos(
         kind="chaos",
