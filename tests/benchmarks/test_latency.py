@@ -133,6 +133,7 @@ def test_bursts_keep_a_run_from_holding(summarised: Summarised) -> None:
     assert "bursts allowed for" in results.headline(Options(), [run], None)
 
 
+@pytest.mark.slow
 def test_the_search_finds_a_rate_near_the_capacity_of_a_server(serve: Callable[..., str]) -> None:
     """One request at a time, 2 ms each: 500/s and no more; less what the test's machine takes."""
     asked = options(

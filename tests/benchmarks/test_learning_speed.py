@@ -83,6 +83,7 @@ def test_results_are_compared_by_their_ratios(tmp_path: Path) -> None:
     assert few.notes == ["fewer than 3 turns on a side, little to judge by: x ÷ loop"]
 
 
+@pytest.mark.slow
 def test_the_command_takes_learners_through_the_flow(tmp_path: Path) -> None:
     options = ["--days", "1", "--rounds", "1", "--learner", "logistic", "--out", str(tmp_path)]
     done = CliRunner().invoke(app, ["learning", *options], env={"COLUMNS": "160"})

@@ -136,7 +136,7 @@ def test_loops_and_bytewax_come_to_our_features() -> None:
 def test_memory_is_taken() -> None:
     [held] = memory.run(Options(entities=(20_000,)), lambda _: None)
     assert held.raw == 20_000 * 9 * 16 * 8
-    assert 0.8 * held.raw < held.flow < 3 * held.raw
+    assert held.raw < held.flow < 4 * held.raw
     assert held.redis > held.raw
 
 

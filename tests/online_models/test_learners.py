@@ -169,7 +169,13 @@ def test_logistic_is_the_plain_river_pipeline(
         np.testing.assert_allclose(list(loop(rows, labels)), ours, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"stack"}))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *sorted(set(KINDS) - {"stack", "challenger"}),
+        pytest.param("challenger", marks=pytest.mark.slow),
+    ],
+)
 def test_batches_do_not_change_what_is_learned(kind: str) -> None:
     """However examples are cut into batches, the scores and the graph are the same bytes."""
     whole, cut, alone = (learner(kind) for _ in range(3))

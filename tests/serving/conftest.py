@@ -47,6 +47,48 @@ def _constant(
     return bytes(model.SerializeToString())
 
 
+def _turning(width: int) -> bytes:
+    """A graph whose loop makes as many turns as the largest value of a vector says."""
+    turn = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["still_on"]),
+            helper.make_node("Identity", ["kept"], ["same"]),
+        ],
+        "turn",
+        [
+            helper.make_tensor_value_info("number", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("kept", TensorProto.DOUBLE, ["n"]),
+        ],
+        [
+            helper.make_tensor_value_info("still_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("same", TensorProto.DOUBLE, ["n"]),
+        ],
+    )
+    nodes = [
+        helper.make_node("IsNaN", ["vector"], ["unknown"]),
+        helper.make_node("Where", ["unknown", "nought", "vector"], ["known"]),
+        helper.make_node("MatMul", ["known", "weights"], ["noughts"]),
+        helper.make_node("Add", ["noughts", "half"], ["halves"]),
+        helper.make_node("ReduceMax", ["known"], ["largest"], keepdims=0),
+        helper.make_node("Cast", ["largest"], ["turns"], to=TensorProto.INT64),
+        helper.make_node("Loop", ["turns", "", "halves"], ["probability"], body=turn),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "turning",
+        [helper.make_tensor_value_info("vector", TensorProto.DOUBLE, ["n", width])],
+        [helper.make_tensor_value_info("probability", TensorProto.DOUBLE, ["n"])],
+        [
+            helper.make_tensor("weights", TensorProto.DOUBLE, [width], np.zeros(width)),
+            helper.make_tensor("nought", TensorProto.DOUBLE, [], [0.0]),
+            helper.make_tensor("half", TensorProto.DOUBLE, [], [0.5]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
 def _snapshot(
     domain: Domain, name: str, version: int, graph: bytes | None = None, /, **changes: Any
 ) -> dict[str, Any]:
@@ -77,6 +119,12 @@ def _telling(version: int) -> float:
 def constant() -> Callable[..., bytes]:
     """Makes graphs: (width, probability, ...)."""
     return _constant
+
+
+@pytest.fixture(scope="session")
+def turning_graph() -> Callable[[int], bytes]:
+    """Makes graphs that take as long as their input says: (width)."""
+    return _turning
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,20 @@ def test_under_load_no_request_fails_or_waits_for_a_swap(
         assert all(earlier <= later for earlier, later in pairwise(mine))
 
 
+def test_while_its_model_is_stuck_a_request_is_answered_by_the_base_rate(
+    served: Live, snapshot: Snapshot, turning_graph: Callable[[int], bytes]
+) -> None:
+    version = _version(served) + 1
+    served.publish(snapshot(DOMAIN, DOMAIN.served, version, turning_graph(WIDTH)))
+    until(lambda: _version(served) == version)
+    stuck = served.predict(question(distance=1e9))
+    assert stuck.status == 200, stuck.text
+    assert stuck.json["model"] == "base-rate"
+    assert "model:base-rate" in stuck.json["degraded"]
+    assert served.predict(question()).json["version"] == version
+    _swapped(served, snapshot)
+
+
 @pytest.mark.parametrize(
     ("reason", "graph", "changes"),
     [
