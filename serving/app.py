@@ -1,10 +1,10 @@
-"""The HTTP routes: `/predict` in plain ASGI, for speed; the rest by Starlette."""
+"""The HTTP routes: what `/predict` does, for `serving/protocol.py` and in plain ASGI; the rest by
+Starlette."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from asyncio import to_thread
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -213,7 +213,7 @@ async def _card(service: Service, request: Request) -> Response:
         raise HTTPException(400, f"the version is {version!r}; expected a number")
     name, wanted = request.path_params["name"], None if version is None else int(version)
     try:
-        found = await to_thread(find_card, service.settings, service.domain, name, wanted)
+        found = await asyncio.to_thread(find_card, service.settings, service.domain, name, wanted)
     except NoSuchCard as fault:
         raise HTTPException(404, str(fault)) from fault
     if JSON.decode() in request.headers.get("accept", ""):

@@ -121,6 +121,7 @@ def test_a_served_replay_in_a_storm(tmp_path: Path, seed: int) -> None:
             done = asyncio.run(Replay(settings, domain).run(stream, 15 * MINUTE))
         stack.stop(ENDPOINT)
         for storm in storms:
+            assert storm.killed >= 5
             storm.finish()
         run("features", settings.model_copy(update={"generation": "whole"}), until_end=True)
         wanted = content(settings, domain, "whole")

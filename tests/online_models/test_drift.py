@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from river import drift as river_drift
 from scipy import special, stats
 
-from online_models.drift import ArmWatch, Budget, Column, Watch
+from online_models.drift import ArmWatch, Budget, Column, Watch, arms
 from online_models.drift.calibration import _kolmogorov, null
 from online_models.drift.cells import CELLS, cells_of, counted
 from online_models.drift.columns import label_columns, number_of_tests
@@ -225,6 +225,19 @@ def test_a_rise_of_the_loss_is_told_apart(changed: str) -> None:
     kind = changed.partition(",")[0]
     assert kind in {record["kind"] for record in own}
     assert own[-1]["kind"] == kind
+
+
+def test_losses_that_move_against_each_other_are_no_label_shift() -> None:
+    """The one class is answered better, the other worse: the rise is what the rate makes of it."""
+
+    def packet(positives: int, high: float, low: float) -> arms.Packet:
+        rows = [(1.0, high)] * positives + [(0.0, low)] * (100 - positives)
+        return 0, 0.0, rows
+
+    old = [packet(30, 0.5, 0.1)]
+    assert arms._by_labels(old, [packet(60, 0.5, 0.1)]) == pytest.approx(1.0)
+    assert arms._by_labels(old, [packet(60, 0.7, 0.45)]) < arms.MOSTLY
+    assert arms._by_labels(old, [packet(30, 0.5, 0.4)]) == 0.0
 
 
 def test_an_arm_that_stays_good_is_quiet() -> None:
