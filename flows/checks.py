@@ -18,16 +18,25 @@ def fault(name: str, record: Mapping[str, Any], width: int) -> str:
             return f"{name}.vector has {len(vector)} numbers; expected {width}"
         if any(map(math.isinf, vector)):
             return f"{name}.vector has an infinite number"
-    for told in record["provisional"] if name == "example" else ():
-        if found := _foretold(told, width):
-            return f"example.provisional of {told['id']!r}: {found}"
-    if name == "example" and not 0 < record["seen"] <= 1:
-        return f"example.seen is {record['seen']}; expected above 0, at most 1"
+    if name == "example" and (found := _example(record, width)):
+        return found
     if name == "prediction" and not 0 <= record["seen"] <= 1:
         return f"prediction.seen is {record['seen']}; expected 0 to 1"
     field = {"label": "value", "example": "label"}.get(name)
     if field and record[field] not in {0.0, 1.0}:
         return f"{name}.{field} is {record[field]}; expected 0 or 1"
+    return ""
+
+
+def _example(record: Mapping[str, Any], width: int) -> str:
+    for told in record["provisional"]:
+        if found := _foretold(told, width):
+            return f"example.provisional of {told['id']!r}: {found}"
+    for told in record["corrections"]:
+        if told["label"] not in {0.0, 1.0}:
+            return f"example.corrections of {told['id']!r}: label {told['label']}; expected 0 or 1"
+    if not 0 < record["seen"] <= 1:
+        return f"example.seen is {record['seen']}; expected above 0, at most 1"
     return ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource
@@ -17,6 +16,7 @@ from infra.dead_letters import Raw, dead_letter
 from infra.decoding import raw
 from infra.sending import Sender
 from online_models.joining import Example
+from online_models.seen import Seen
 from schemas.avro import CORE
 
 REMEMBERED = 20_000
@@ -29,24 +29,6 @@ class ExampleBatch(NamedTuple):
 
     examples: list[Example]
     dead: list[dict[str, Any]]
-
-
-class Seen:
-    """The newest ids that were read."""
-
-    def __init__(self) -> None:
-        self._ids: dict[str, None] = {}
-
-    def new(self, examples: Sequence[Example]) -> list[Example]:
-        """Those of the examples whose ids are new; remembers them."""
-        fresh = []
-        for example in examples:
-            if example["id"] not in self._ids:
-                self._ids[example["id"]] = None
-                fresh.append(example)
-        for oldest in list(islice(self._ids, max(0, len(self._ids) - REMEMBERED))):
-            del self._ids[oldest]
-        return fresh
 
 
 class ExamplesPart(Part):
@@ -62,7 +44,7 @@ class ExamplesPart(Part):
         self._tail = reading.tail("examples", 0, start)
         self._decoder = reading.decoder({"example": CORE["example"]})
         self._width = len(reading.domain.vector_names)
-        self._seen = Seen()
+        self._seen = Seen(REMEMBERED)
 
     def read(self) -> list[ExampleBatch]:
         """One batch, or none."""
@@ -128,8 +110,10 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
         self._end, written = _read_from(reading, resume)
         self._written = {example["id"] for example in written}
         self._settled = set(self._written)
+        self._corrected: set[tuple[str, int]] = set()
         for example in written:
             self._settled.update(told["id"] for told in example["provisional"])
+            self._corrected.update((told["id"], told["time"]) for told in example["corrections"])
 
     def write_batch(self, values: Sequence[Sequence[Example]]) -> None:
         """Sends what is not there yet."""
@@ -138,8 +122,7 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
                 if example["id"] in self._written:
                     self._written.discard(example["id"])
                 else:
-                    provisional = self._unsettled(example["provisional"])
-                    record = {**example, "provisional": provisional}
+                    record = {**example, **self._unwritten(example)}
                     self._sender.send("examples", "example", record, example["id"])
 
     def snapshot(self) -> int:
@@ -147,9 +130,19 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
         self._sender.flush()
         return self._end + self._sender.delivered
 
-    def _unsettled(self, provisional: Sequence[Example]) -> list[Example]:
-        """The provisional labels that an earlier run did not write, nor the true ones of them."""
-        return [told for told in provisional if told["id"] not in self._settled]
+    def _unwritten(self, example: Example) -> dict[str, list[Example]]:
+        """What goes with it and an earlier run did not write, nor true labels of what it foretold.
+
+        That run may have sent it with another example: which is the next one depends on arrivals.
+        """
+        return {
+            "provisional": [t for t in example["provisional"] if t["id"] not in self._settled],
+            "corrections": [
+                told
+                for told in example["corrections"]
+                if (told["id"], told["time"]) not in self._corrected
+            ],
+        }
 
     def close(self) -> None:
         """Waits for delivery, and says up to where there is something to learn."""

@@ -62,7 +62,7 @@ def show(ctx: typer.Context) -> None:
         out.print(f"canary {record['outcome']}: {record['reason']}")
     if route is None:
         return
-    newest = route.editions[-1]
+    newest, withdrawn = route.editions[-1], record["withdrawn"] if record else ()
     earned = posteriors_of(record) if record else {}
     rewards = (
         {(e["context"], e["arm"]): e["reward"] for e in record["posteriors"]} if record else {}
@@ -72,7 +72,7 @@ def show(ctx: typer.Context) -> None:
         (
             context or "all",
             arm,
-            "withdrawn" if arm in route.withdrawn else f"{found.get(arm, 0.0):.1%}",
+            "withdrawn" if arm in withdrawn and not found.get(arm) else f"{found.get(arm, 0):.1%}",
             _number(rewards.get((context, arm))),
             _number(earned[context][arm].mean if arm in earned.get(context, {}) else None),
             _number(earned[context][arm].weight if arm in earned.get(context, {}) else None),

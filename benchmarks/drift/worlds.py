@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.learning.asked import as_joined
 from online_models.drift.columns import Column, input_columns
 from schemas.declare import DAY, HOUR, SECOND, Drift
 from schemas.domains import load
@@ -88,6 +89,7 @@ def payments_stream(seed: int, plant: str = "") -> Stream:
     paid = simulate(world)
     label = (paid.chargeback > 0).astype(np.float64)
     labelled = paid.time + np.where(label > 0, paid.chargeback, domain.label.deadline)
+    labelled = as_joined(domain.label, paid.time, labelled)
     values = payment_vectors(world, paid)
     scores = served(_seen(values), paid.time, label, labelled, -5.0)
     since = EPOCH + PLANTED * DAY if plant else None

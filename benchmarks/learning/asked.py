@@ -111,14 +111,25 @@ def asked_of(domain: Domain, stream: Iterable[Stamped]) -> Asked:
     found = [
         _settled(domain.label, time, labels.get(id_)) for id_, time in zip(ids, at, strict=True)
     ]
+    asked, labelled = np.array(at, np.int64), np.array([time for _, time in found], np.int64)
     return Asked(
         domain.vector_names,
         np.array(ids),
-        np.array(at, np.int64),
+        asked,
         np.concatenate(vectors),
         np.array([value for value, _ in found], np.float64),
-        np.array([time for _, time in found], np.int64),
+        as_joined(domain.label, asked, labelled),
     )
+
+
+def as_joined(
+    label: Label, at: NDArray[np.int64], labelled: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """When each label [n] counts, of those that come in time; see `online_models.joining`."""
+    if label.missing is not Unlabelled.NEGATIVE:
+        return labelled
+    early = labelled < at.min() + label.deadline
+    return np.where(early, at + label.deadline, labelled)
 
 
 def _settled(label: Label, at: int, came: tuple[float, int] | None) -> tuple[float, int]:

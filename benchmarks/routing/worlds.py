@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.drift.worlds import EPOCH, payment_vectors
-from benchmarks.learning.asked import Asked
+from benchmarks.learning.asked import Asked, as_joined
 from benchmarks.learning.quality import prequential
 from online_models.learners import make
 from online_models.routes.rewards import reward_of
@@ -99,6 +99,7 @@ def payments(seed: int, days: int = DAYS, planted: Sequence[str] = PLANTED) -> t
     paid, domain = simulate(world), load("payments")
     label = (paid.chargeback > 0).astype(np.float64)
     labelled = paid.time + np.where(label > 0, paid.chargeback, domain.label.deadline)
+    labelled = as_joined(domain.label, paid.time, labelled)
     ids = np.char.add("p", np.arange(len(label)).astype(str))
     vectors = payment_vectors(world, paid)
     names, at = domain.vector_names, paid.time + EPOCH

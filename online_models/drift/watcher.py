@@ -19,9 +19,14 @@ from online_models.drift.budget import SERVED, Budget, arms_of
 from online_models.drift.columns import input_columns, input_row, label_columns
 from online_models.drift.reference import Slices
 from online_models.drift.watch import Watch
+from online_models.seen import Seen
 from schemas.declare import Domain
 
 Stream = Literal["predictions", "examples", "scores"]
+
+REMEMBERED = 5_000
+"""Ids by which copies are known: whoever answers requests of a topic repeats its last after a
+crash."""
 
 
 class Watcher:
@@ -31,6 +36,7 @@ class Watcher:
         self.key, self.stream, self._watch = key, stream, watch
         self._version = -1
         self._ids: set[str] = set()
+        self._seen = Seen(REMEMBERED)
 
     @property
     def alarms(self) -> Alarms:
@@ -46,6 +52,8 @@ class Watcher:
         """What became of alarms, as records of `alarm.avsc`."""
         if self.stream == "scores":
             records = [record for record in records if self._mine(record)]
+        else:
+            records = self._seen.new(records)
         if not records:
             return []
         times = np.array([record["time"] for record in records], np.int64)

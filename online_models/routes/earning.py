@@ -21,7 +21,8 @@ from online_models.routes.specs import ANY, PolicySpec, declared, shares, spec_o
 from schemas.declare import Domain
 
 REMEMBERED = 50_000
-"""Examples that are known again at most: for second copies, corrections, and scores that follow."""
+"""Examples that are known again at most: for second copies, corrections, and scores that follow.
+Corrections of older ones come too late to count."""
 PATIENCE = 10_000
 """Examples by which an arm may be behind before editions are made without it."""
 
@@ -134,9 +135,10 @@ class Routing:
             self._turn(record["time"])
 
     def _take_example(self, example: Record) -> None:
-        known = self._known.get(example["id"])
-        if known is not None:
-            self._correct(known, example["label"])
+        for told in example.get("corrections", ()):
+            if told["id"] in self._known:
+                self._correct(self._known[told["id"]], told["label"])
+        if example["id"] in self._known:
             return
         self._number += 1
         known = self._known[example["id"]] = self._entered(example)
@@ -252,7 +254,13 @@ class Routing:
         return [*self._ledgers.values(), *(_Ledger() for _ in missing)]
 
     def _turn(self, time: int) -> None:
-        """A canary has changed: an edition at once, for units that begin from now on."""
+        """A canary has changed: an edition at once, for units that begin from now on.
+
+        An arm that is withdrawn loses its units of before as well, whatever policy comes next.
+        """
+        canary = self._canary
+        if canary and canary.withdrawn:
+            self.editions = [e.without(canary.withdrawn, canary.stable) for e in self.editions]
         self._edit(time)
 
     def _edit(self, since: int) -> None:

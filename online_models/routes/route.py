@@ -31,6 +31,21 @@ class Edition(NamedTuple):
         """The slice that its contexts are of; empty where it looks at none."""
         return next((context.partition("=")[0] for context in self.shares if context), "")
 
+    def without(self, arms: Container[str], instead: str) -> Edition:
+        """Its shares without those arms: to the others in proportion, to `instead` without any."""
+        return self._replace(
+            shares={
+                context: _left(found, arms) or {instead: 1.0}
+                for context, found in self.shares.items()
+            }
+        )
+
+
+def _left(found: Distribution, arms: Container[str]) -> Distribution:
+    left = {arm: p for arm, p in found.items() if p > 0 and arm not in arms}
+    whole = sum(left.values())
+    return {arm: p / whole for arm, p in left.items()}
+
 
 class Chosen(NamedTuple):
     """An arm, the probability with which it was chosen, by which policy and for which unit.
@@ -49,7 +64,6 @@ class Route:
     """The editions that may still decide, oldest first, and how keys stick to them."""
 
     editions: Sequence[Edition]
-    withdrawn: frozenset[str] = frozenset()
     sticky: tuple[str, ...] = ()
     sticky_for: int = 1
 
@@ -66,18 +80,14 @@ class Route:
     ) -> Chosen | None:
         """The choice for a request asked at `at` (ms); None where no arm with a share is available.
 
-        The shares of arms that are withdrawn or not available go to the others, in proportion.
+        The shares of arms that are not available go to the others, in proportion.
         """
         unit, start = self._unit(request, at)
         number = self._number(start)
         edition, by = self.editions[number], self._bys[number]
         found = edition.shares.get(f"{by}={request.get(by)}") if by else None
         found = edition.shares[ANY] if found is None else found
-        left = {
-            arm: p
-            for arm, p in found.items()
-            if p > 0 and arm in available and arm not in self.withdrawn
-        }
+        left = {arm: p for arm, p in found.items() if p > 0 and arm in available}
         if not left:
             return None
         arm, propensity = choose(left, unit)
@@ -124,13 +134,10 @@ def route_of(
     Raises PolicyError for a policy that this domain cannot have.
     """
     spec = spec_of(domain, policy) if policy else None
-    editions, withdrawn = editions_of(route) if route else [], route["withdrawn"] if route else ()
+    editions = editions_of(route) if route else []
     if spec and (route is None or route["version"] < spec.version):
-        editions, withdrawn = [*editions, _begun(spec, route)], ()
-    if not editions:
-        return None
-    routing = domain.routing
-    return Route(editions, frozenset(withdrawn), routing.sticky, routing.sticky_for)
+        editions = [*editions, _begun(spec, route)]
+    return Route(editions, domain.routing.sticky, domain.routing.sticky_for) if editions else None
 
 
 def editions_of(route: Mapping[str, Any]) -> list[Edition]:

@@ -20,7 +20,7 @@ from schemas.payments.simulator import FRAUDS, Payments, World, late_by, plants,
 EPOCH = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAYS = 365
 DEMO = Demo(days=50, step=30 * MINUTE)
-"""Until day 30, the deadline, nobody knows yet which payments were genuine."""
+"""Until day 30, the deadline, nobody knows which payments were genuine, and nothing is learned."""
 
 
 def span() -> tuple[int, int]:

@@ -77,6 +77,7 @@ def test_an_example_carries_what_was_served() -> None:
         "unit": "",
         "seen": 1.0,
         "provisional": [],
+        "corrections": [],
     }
 
 
@@ -123,11 +124,92 @@ def test_second_copies_are_ignored_until_the_deadline() -> None:
         prediction("a", 10, 0.1),
         prediction("a", 11, 0.9),
         label("a", 20),
-        label("a", 21, 0.0),
+        label("a", 21),
         prediction("a", 10),
     ]
     assert run(state, records) == [("a", 20, 1.0, "label")]
-    assert state.counts.duplicates == 3
+    assert (state.counts.duplicates, state.counts.corrected) == (3, 0)
+
+
+def corrections(state: JoinState, records: list[dict[str, Any]]) -> list[tuple[str, int, float]]:
+    """Those that the examples bring along, the last of them for a question of the end."""
+    out = []
+    for record in [*records, prediction("end", 900), label("end", 901)]:
+        done = state.prediction(record) if "vector" in record else state.label(record)
+        out += [(t["id"], t["time"], t["label"]) for e in done for t in e["corrections"]]
+    return out
+
+
+def test_a_newer_label_of_another_value_corrects_and_goes_with_the_next_example() -> None:
+    state = JoinState(DROP)
+    assert run(state, [prediction("a", 10), label("a", 20), label("a", 25, 0.0)]) == [
+        ("a", 20, 1.0, "label")
+    ]
+    assert state.counts.corrected == 1
+    run(state, [prediction("b", 30)])
+    (example,) = state.label(label("b", 40))
+    assert example["corrections"] == [{"id": "a", "time": 25, "label": 0.0}]
+    run(state, [prediction("c", 41)])
+    (example,) = state.label(label("c", 42))
+    assert example["corrections"] == []
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        label("a", 30, 0.0),  # older than the label that counts
+        label("a", 50),  # says the same
+        label("a", 10 + DEADLINE + 1, 0.0),  # after the deadline
+    ],
+)
+def test_what_corrects_nothing(ignored: dict[str, Any]) -> None:
+    records = [prediction("a", 10), label("a", 40), ignored]
+    assert corrections(JoinState(DROP), records) == []
+
+
+def test_the_newest_value_holds_in_whatever_order_labels_come() -> None:
+    told = [label("a", 20), label("a", 30, 0.0), label("a", 40), label("a", 50, 0.0)]
+    for seed in range(24):
+        shuffled = random.Random(seed).sample(told, len(told))
+        first = JoinState(DROP)
+        done = [("a", e[1], e[2]) for e in run(first, [prediction("a", 10), *shuffled])]
+        assert max([*done, *corrections(first, [])])[2] == 0.0
+        last = JoinState(DROP)
+        done = [("a", e[1], e[2]) for e in run(last, [*shuffled, prediction("a", 10)])]
+        assert max([*done, *corrections(last, [])])[2] == 0.0
+
+
+def test_a_label_late_on_its_way_takes_the_place_of_silence() -> None:
+    state = JoinState(NEGATIVE)
+    records = [prediction("a", 10), prediction("z", 120), label("a", 105), label("a", 111)]
+    assert run(state, records) == [("a", 110, 0.0, "deadline")]
+    assert (state.counts.corrected, state.counts.late) == (1, 1)
+    assert corrections(state, []) == [("a", 105, 1.0)]
+
+
+def test_nothing_corrects_a_hidden_outcome_or_one_that_made_no_example() -> None:
+    hidden = {**prediction("a", 10), "seen": 0.0}
+    for records in (
+        [hidden, label("a", 20)],
+        [prediction("a", 10), label("z", 200), label("a", 50)],
+    ):
+        assert corrections(JoinState(DROP), records) == []
+
+
+def test_where_silence_is_an_answer_the_first_labels_wait_for_it() -> None:
+    """Else the first examples, for a whole deadline, would be those that somebody complained of."""
+    state = JoinState(NEGATIVE)
+    early = [prediction("a", 10), prediction("b", 20), label("b", 40), label("b", 50, 0.0)]
+    assert run(state, early) == []
+    assert state.pending_predictions == 2
+    later = [prediction("c", 60), label("c", 115), label("z", 125)]
+    assert run(state, later) == [
+        ("a", 110, 0.0, "deadline"),
+        ("c", 115, 1.0, "label"),
+        ("b", 120, 0.0, "label"),
+    ]
+    assert (state.counts.joined, state.counts.expired, state.counts.duplicates) == (2, 1, 1)
+    assert run(JoinState(DROP), early) == [("b", 40, 1.0, "label")]
 
 
 def test_first_prediction_of_an_id_wins() -> None:
@@ -150,7 +232,7 @@ def test_no_label_by_the_deadline(declared: Label, late: list[Any]) -> None:
 
 
 def test_a_label_at_the_deadline_counts_and_one_after_it_does_not() -> None:
-    state = JoinState(NEGATIVE)
+    state = JoinState(DROP)
     assert run(state, [prediction("a", 10), label("a", 110)]) == [("a", 110, 1.0, "label")]
     early = run(JoinState(NEGATIVE), [label("a", 111), prediction("a", 10), label("z", 112)])
     late = run(JoinState(NEGATIVE), [prediction("a", 10), label("a", 111), label("z", 112)])
@@ -192,12 +274,12 @@ def test_outcome_equals_the_definition_whatever_the_order_of_arrival(declared: L
     """Predictions logged late by less than the deadline, and second copies, change nothing."""
     draw = random.Random(11)
     for _ in range(60):
-        asked = {str(i): draw.randrange(2_000) for i in range(80)}
+        asked = {"0": 0} | {str(i): draw.randrange(2_000) for i in range(1, 80)}
         told = {
             i: t + draw.randrange(1, 2 * DEADLINE) for i, t in asked.items() if draw.random() < 0.8
         }
         arrivals = [
-            (t + draw.uniform(0, 0.9 * DEADLINE), prediction(i, t)) for i, t in asked.items()
+            (t and t + draw.uniform(0, 0.9 * DEADLINE), prediction(i, t)) for i, t in asked.items()
         ]
         arrivals += [(t, label(i, t)) for i, t in told.items()]
         arrivals += [(t, label(i, t)) for i, t in told.items() if draw.random() < 0.2]
@@ -212,10 +294,12 @@ def test_outcome_equals_the_definition_whatever_the_order_of_arrival(declared: L
 def _definition(declared: Label, asked: dict[str, int], told: dict[str, int]) -> set[Any]:
     out: set[Any] = set()
     for id_, time in asked.items():
-        if id_ in told and told[id_] <= time + declared.deadline:
-            out.add((id_, told[id_], 1.0, "label"))
-        elif declared.missing is Unlabelled.NEGATIVE:
-            out.add((id_, time + declared.deadline, 0.0, "deadline"))
+        deadline, silent = time + declared.deadline, declared.missing is Unlabelled.NEGATIVE
+        if id_ in told and told[id_] <= deadline:
+            early = silent and told[id_] < min(asked.values()) + declared.deadline
+            out.add((id_, deadline if early else told[id_], 1.0, "label"))
+        elif silent:
+            out.add((id_, deadline, 0.0, "deadline"))
     return out
 
 

@@ -121,25 +121,34 @@ def test_batches_interleaving_and_crashes_decide_nothing() -> None:
     assert last == whole
 
 
+def corrected(entry: Entry, *labels: tuple[str, float]) -> Entry:
+    """An example that brings corrections of others."""
+    name, record = entry
+    told = [{"id": id_, "time": record["time"], "label": label} for id_, label in labels]
+    return name, {**record, "corrections": told}
+
+
 def test_copies_earn_nothing_and_corrections_replace() -> None:
     domain = domain_of()
     entries = stream(domain, 200)
-    changed = [
-        (name, {**record, "label": 1.0 - record["label"]} if record.get("id") == "e9" else record)
-        for name, record in entries
-        if name == "example"
-    ]
+    examples = [e for e in entries if e[0] == "example"]
     scores = [e for e in entries if e[0] == "score"]
-    plain = final(Flow(domain), [*changed, *scores])
+    label = examples[9][1]["label"]
+    changed = [*examples[:9], (examples[9][0], {**examples[9][1], "label": 1.0 - label})]
+    plain = final(Flow(domain), [*changed, *examples[10:], *scores])
     late = Flow(domain)
     late.take([*entries[:120], *entries[:120]])
-    corrected = final(late, [changed[9], changed[9], *entries[120:], *entries])
-    wanted, found = posteriors_of(plain), posteriors_of(corrected)
+    told = [("e9", 1.0 - label), ("e9", label), ("e9", 1.0 - label), ("nobody", 1.0)]
+    bringer = next(at for at, e in enumerate(entries) if e[0] == "example" and at > 120)
+    entries[bringer] = corrected(entries[bringer], *told)
+    rest = entries[120:]
+    found = final(late, [*rest, *entries])
+    wanted, have = posteriors_of(plain), posteriors_of(found)
     for context, arms in wanted.items():
         for arm, earned in arms.items():
             for part in ("weight", "total", "squares"):
-                have = getattr(found[context][arm], part)
-                assert have == pytest.approx(getattr(earned, part), abs=1e-9)
+                one = getattr(have[context][arm], part)
+                assert one == pytest.approx(getattr(earned, part), abs=1e-9)
 
 
 def test_a_slow_arm_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,10 +219,11 @@ def test_a_key_keeps_its_arm_through_a_new_edition_until_its_time_is_over() -> N
 
 def test_frequencies_are_the_propensities_also_where_an_arm_is_missing_or_withdrawn() -> None:
     p = {"a": 0.1, "b": 0.3, "c": 0.6}
+    (whole,) = editions((0, p))
     for route, there in (
-        (Route(editions((0, p))), "abc"),
-        (Route(editions((0, p))), "ab"),
-        (Route(editions((0, p)), withdrawn=frozenset("a")), "abc"),
+        (Route([whole]), "abc"),
+        (Route([whole]), "ab"),
+        (Route([whole.without("a", "b")]), "abc"),
     ):
         chosen = [route.choose({"id": f"{i}"}, 0, there) for i in range(10_000)]
         counts = Counter(one.arm for one in chosen if one)
