@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from dataclasses import replace
 from typing import Any
 
 from online_models.drift.watcher import watchers
@@ -25,6 +26,7 @@ def test_only_what_is_new_passes() -> None:
 
 def test_drift_counts_a_copy_once() -> None:
     domain = domains.load("payments")
+    domain = replace(domain, drift=replace(domain.drift, warm_up=DAY))
     draw = random.Random(4)
     asked = [
         {
@@ -34,7 +36,7 @@ def test_drift_counts_a_copy_once() -> None:
             "probability": draw.random() * 0.1,
             "slices": {},
         }
-        for n in range(40 * 4 * DAY // HOUR)
+        for n in range(8 * 4 * DAY // HOUR)
     ]
     once, twice = (watchers(domain, seed=1)[0] for _ in range(2))
     for start in range(0, len(asked), 400):
