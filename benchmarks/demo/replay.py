@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,13 +20,14 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
+from benchmarks.demo.outcomes import Outcomes
 from infra.feature_store import FeatureStore
 from infra.producing import send
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
 from schemas.dataset import Stamped
-from schemas.declare import Domain, Label, Unlabelled
+from schemas.declare import Domain
 
 CONNECTIONS = 16
 """Questions that are under way at once."""
@@ -66,6 +66,7 @@ class Step(NamedTuple):
 class Replayed:
     """What has been done so far. Latencies in seconds, from sending a question to its answer."""
 
+    outcomes: Outcomes
     records: Counter[str] = field(default_factory=Counter)
     answers: int = 0
     time: int = 0
@@ -73,20 +74,6 @@ class Replayed:
     asked_at: list[int] = field(default_factory=list)
     degraded: Counter[str] = field(default_factory=Counter)
     shed: int = 0
-    questioned: dict[str, int] = field(default_factory=dict)
-    """When each question was asked, by its id."""
-    labelled: dict[str, int] = field(default_factory=dict)
-    """When each label came, by its id."""
-
-    def expected_examples(self, label: Label) -> int:
-        """Questions whose outcome is known: by a label, or by a deadline that stands for one."""
-        newest = max([*self.questioned.values(), *self.labelled.values()], default=0)
-        silence = label.missing is Unlabelled.NEGATIVE
-        return sum(
-            self.labelled.get(id_, math.inf) <= asked + label.deadline
-            or (silence and asked + label.deadline < newest)
-            for id_, asked in self.questioned.items()
-        )
 
 
 def steps(items: Iterable[Stamped], step: int) -> Iterator[Step]:
@@ -111,14 +98,13 @@ class Replay:
         tell: Callable[[Replayed], None] = lambda _: None,
         learned: Callable[[], int] | None = None,
     ) -> None:
-        self.done = Replayed()
+        self.done = Replayed(Outcomes(domain.label))
         self._domain = domain
         self._url = f"{settings.endpoint}/predict"
         self._sender = Sender(settings, domain, registry(settings), _SENDING)
         self._store = FeatureStore(settings, domain)
         self._tell = tell
         self._learned = learned
-        self._labelled = 0
 
     async def run(self, items: Iterable[Stamped], step: int) -> Replayed:
         """Replays everything; raises ReplayError, or LogError where a record was not delivered."""
@@ -140,8 +126,7 @@ class Replay:
             send(self._sender, self._domain, fact)
             self.done.records[fact.name] += 1
             if fact.stream == "labels":
-                self.done.labelled[fact.record["id"]] = fact.time_ms
-                self._labelled += fact.record["id"] in self.done.questioned
+                self.done.outcomes.labelled(fact.record["id"], fact.time_ms)
         self._sender.flush()
 
     async def _until_applied(self) -> None:
@@ -159,17 +144,18 @@ class Replay:
             await asyncio.sleep(0.002)
 
     async def _until_learned(self) -> None:
-        """Waits until the served model knows all labels but the newest."""
+        """Waits until the served model knows all outcomes but the newest."""
         if self._learned is None:
             return
+        known = self.done.outcomes.known
         newest, deadline = self._learned(), time.monotonic() + LEARNING_PATIENCE
-        while self._labelled - (learned := self._learned()) > BEHIND:
+        while known - (learned := self._learned()) > BEHIND:
             if learned != newest:
                 newest, deadline = learned, time.monotonic() + LEARNING_PATIENCE
             if time.monotonic() > deadline:
                 raise ReplayError(
                     f"the learning flow stood still for {LEARNING_PATIENCE:.0f} s: it has learned "
-                    f"{learned:,} examples of {self._labelled:,} questions whose label came"
+                    f"{learned:,} examples of {known:,} questions whose outcome is known"
                 )
             await asyncio.sleep(0.005)
 
@@ -214,4 +200,5 @@ class Replay:
         self.done.latencies.append(seconds)
         self.done.asked_at.append(question.time_ms)
         self.done.degraded.update(answer["degraded"])
-        self.done.questioned[answer["id"]] = question.time_ms
+        stopped = bool(answer.get("stop"))
+        self.done.outcomes.asked(answer["id"], question.time_ms, stopped)

@@ -159,7 +159,7 @@ class _Run:
         """
         follower = watch.follower
         began = since = time.monotonic()
-        seen, wanted = 0, done.expected_examples(self.domain.label)
+        seen, wanted = 0, done.outcomes.known
         while not follower.complete(wanted, len(self.domain.learners)):
             self.stack.check()
             if follower.fault is not None:

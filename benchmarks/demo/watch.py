@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from benchmarks.demo.following import SERVED, Follower
+from benchmarks.demo.outcomes import Outcomes
 from benchmarks.demo.replay import Replayed
 from infra.terminal import utc
 from schemas.declare import Domain
@@ -31,11 +32,14 @@ class Watch:
     first: int
     last: int
     follower: Follower
-    done: Replayed = field(default_factory=Replayed)
+    done: Replayed = field(init=False)
     phase: str = "replaying"
     _marks: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=1_000))
     _told: float = field(default_factory=time.monotonic)
     _told_phase: str = ""
+
+    def __post_init__(self) -> None:
+        self.done = Replayed(Outcomes(self.domain.label))
 
     def mark(self, done: Replayed) -> None:
         """Notes where the replay stands."""
@@ -68,10 +72,9 @@ class Watch:
         """Bars and numbers."""
         bars = Table.grid(padding=(0, 1))
         bars.add_row(self.phase, _bar(self._share()), self._at())
-        labelled = len(self.done.questioned.keys() & self.done.labelled.keys())
-        learned = self.follower.seen[SERVED]
-        told = f"{learned:,} of {labelled:,} questions whose label came"
-        bars.add_row("learning", _bar(learned / max(1, labelled)), told)
+        known, learned = self.done.outcomes.known, self.follower.seen[SERVED]
+        told = f"{learned:,} of {known:,} questions whose outcome is known"
+        bars.add_row("learning", _bar(learned / max(1, known)), told)
         return Group(bars, self._numbers())
 
     def _share(self) -> float:
