@@ -16,7 +16,7 @@ app = typer.Typer(help="See, set and judge which arm answers.", no_args_is_help=
 
 POLICIES = """
 \b
-  fixed             the first arm answers
+  fixed             one arm answers: --arms tree, or the learner that the domain serves
   shadow            the same; what the others would have earned is shown
   split             fixed shares: --arms logistic=0.9,tree=0.1
   canary            --arms OLD,NEW: 1, 5, 25, 100 %, and back when it fails, is slow or earns less
@@ -26,7 +26,9 @@ POLICIES = """
   contextual        thompson by a slice: --by carrier
 """
 Policy = Annotated[str, typer.Argument(help="fixed, split, shadow, canary, epsilon-greedy, …")]
-Arms = Annotated[str | None, typer.Option(help="a,b or a=0.9,b=0.1; all learners if left out.")]
+Arms = Annotated[
+    str | None, typer.Option(help="a,b; for split a=0.9,b=0.1; all learners if left out.")
+]
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="Any other option, as NAME=NUMBER.")
 ]

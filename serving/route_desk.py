@@ -12,7 +12,7 @@ from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
 from online_models.routes.policies import PolicyError
-from online_models.routes.specs import PolicySpec, checked, declared, spec_of
+from online_models.routes.specs import PolicySpec, checked, declared, each_once, spec_of
 from schemas.avro import CORE
 from schemas.declare import Domain, Stopping
 from serving.judging import Judged, Logged
@@ -43,8 +43,12 @@ def ask(
     options: Mapping[str, float],
     by: str,
 ) -> PolicySpec:
-    """Publishes another policy, from the newest asked time on; raises PolicyError."""
-    version = asked_for(domain, newest(settings, domain)).version + 1
+    """Publishes another policy, from the newest asked time on; raises PolicyError.
+
+    One that the domain cannot have, though it stands on the topic, does not stand in the way.
+    """
+    before = newest(settings, domain).get("policy")
+    version = before["version"] + 1 if before else 1
     since = newest_asked(settings, domain) + 1
     spec = checked(domain, PolicySpec(name, version, since, arms_of(arms), options, by))
     sender = Sender(settings, domain, registry(settings))
@@ -55,14 +59,15 @@ def ask(
 
 def arms_of(words: str | None) -> dict[str, float]:
     """Arms with their parts, from `a,b` or `a=0.9,b=0.1`; raises PolicyError."""
-    found: dict[str, float] = {}
-    for word in filter(None, (words or "").split(",")):
-        arm, given, share = word.strip().partition("=")
-        try:
-            found[arm] = float(share) if given else 1.0
-        except ValueError:
-            raise PolicyError(f"arm {word!r}; expected ARM or ARM=SHARE") from None
-    return found
+    return each_once(map(_arm, filter(None, (words or "").split(","))))
+
+
+def _arm(word: str) -> tuple[str, float]:
+    arm, given, share = word.strip().partition("=")
+    try:
+        return arm, float(share) if given else 1.0
+    except ValueError:
+        raise PolicyError(f"arm {word!r}; expected ARM or ARM=SHARE") from None
 
 
 def newest_asked(settings: Settings, domain: Domain) -> int:

@@ -86,9 +86,11 @@ class Split:
     shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if not self.shares or min(self.shares.values()) < 0 or not sum(self.shares.values()):
+        sound = all(share >= 0 for share in self.shares.values())  # never for NaN
+        if not sound or not 0 < sum(self.shares.values()) < math.inf:
             raise PolicyError(
-                f"shares {dict(self.shares)}: expected arm=share, none below 0, one above"
+                f"shares {dict(self.shares)}: expected finite numbers, none below 0, one above, "
+                "such as a=0.9,b=0.1"
             )
 
     @property

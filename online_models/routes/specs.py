@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from online_models.routes.policies import (
@@ -55,6 +55,7 @@ OPTIONS: Mapping[str, Mapping[str, float]] = {
 }
 """The options of every policy, with their defaults."""
 
+_ONE_ARM = {"fixed", "shadow"}
 _SHARES = {"epsilon", "explore", "errors"}
 _ABOVE = {"prior", "answers", "slow_ms"}
 
@@ -98,13 +99,13 @@ class PolicySpec:
 def declared(domain: Domain) -> PolicySpec:
     """The policy that a domain begins with, version 0."""
     routing = domain.routing
-    arms = dict.fromkeys(routing.arms, 1.0)
+    arms = each_once((arm, 1.0) for arm in routing.arms)
     return checked(domain, PolicySpec(routing.policy, 0, 0, arms, routing.options, routing.by))
 
 
 def spec_of(domain: Domain, record: Mapping[str, Any]) -> PolicySpec:
     """The spec of a record of `policy.avsc`; raises PolicyError where the domain cannot have it."""
-    arms = {each["arm"]: each["share"] for each in record["arms"]}
+    arms = each_once((each["arm"], each["share"]) for each in record["arms"])
     name, version, since = record["name"], record["version"], record["since"]
     spec = PolicySpec(name, version, since, arms, record["options"], record["by"])
     return checked(domain, spec)
@@ -121,15 +122,38 @@ def checked(domain: Domain, spec: PolicySpec) -> PolicySpec:
         _check_option(name, value)
     if spec.name == "contextual":
         _known("slice to look at (by)", spec.by, domain.slices)
-    arms = spec.arms or dict.fromkeys([domain.served, *learners], 1.0)
-    if spec.name in {"fixed", "shadow"}:
-        arms = {next(iter(arms)): 1.0}
-    if spec.name == "canary" and len(arms) != 2:
+    usual = [domain.served] if spec.name in _ONE_ARM else [domain.served, *learners]
+    arms = spec.arms or dict.fromkeys(usual, 1.0)
+    _check_arms(spec.name, arms)
+    return replace(spec, arms=arms)
+
+
+def each_once(arms: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Shares by arm; raises PolicyError for an arm that is named twice."""
+    found: dict[str, float] = {}
+    for arm, share in arms:
+        if arm in found:
+            raise PolicyError(f"arm {arm!r} is named twice; expected each arm once")
+        found[arm] = share
+    return found
+
+
+def _check_arms(policy: str, arms: Mapping[str, float]) -> None:
+    given = ", ".join(f"{arm}={share:g}" for arm, share in arms.items() if share != 1)
+    if given and policy != "split":
+        raise PolicyError(
+            f"{policy} with shares, {given}; expected arms by name alone: only a split has shares"
+        )
+    if policy in _ONE_ARM and len(arms) != 1:
+        raise PolicyError(
+            f"{policy} with arms {', '.join(arms)}; expected the one that answers: what the others "
+            "would have earned is known without naming them"
+        )
+    if policy == "canary" and len(arms) != 2:
         raise PolicyError(
             f"a canary has two arms, the one in service and the new one; found {', '.join(arms)}"
         )
     Split(arms)
-    return PolicySpec(spec.name, spec.version, spec.since, arms, spec.options, spec.by)
 
 
 def _check_option(name: str, value: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from dataclasses import replace
@@ -81,16 +82,19 @@ def test_killed_and_restarted(log: Log) -> None:
     assert newest(log) == bare(log)
 
 
-def test_a_policy_is_taken_up_and_an_impossible_one_is_buried(log: Log) -> None:
+def test_a_policy_is_taken_up_and_impossible_ones_are_buried(log: Log) -> None:
     learned(log, 1_200)
     right = PolicySpec("split", 1, START + 30 * MINUTE, {"tree": 1.0, "logistic": 3.0}).record()
     wrong = {**right, "version": 2, "name": "sprit"}
-    for record in (right, wrong):
+    unsure = {**right, "version": 3, "arms": [{"arm": "tree", "share": math.nan}]}
+    twice = {**right, "version": 4, "arms": right["arms"] * 2}
+    for record in (right, wrong, unsure, twice):
         log.sender.send("routes", "policy", record, "policy")
     log.sender.flush()
     run("routing", log.settings, until_end=True, domain=log.domain)
-    [letter] = log.read("dead-letters")
-    assert "did you mean 'split'" in letter["detail"]
+    details = [letter["detail"] for letter in log.read("dead-letters")]
+    for detail, said in zip(details, ("did you mean 'split'", "finite", "twice"), strict=True):
+        assert said in detail
     found = [each for each in log.read("routes") if "editions" in each][-1]
     assert (found["policy"], found["version"]) == ("split", 1)
     assert found["editions"][-1]["shares"] == {ANY: {"tree": 0.25, "logistic": 0.75}}

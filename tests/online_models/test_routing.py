@@ -260,6 +260,12 @@ def test_a_policy_that_the_flow_has_not_seen_holds_by_what_was_earned() -> None:
         ({"name": "contextual", "by": "carier"}, "did you mean 'carrier'"),
         ({"name": "canary"}, "a canary has two arms"),
         ({"name": "split", "arms": {"tree": 0.0}}, "shares"),
+        ({"name": "split", "arms": {"tree": 1.0, "logistic": math.nan}}, "expected finite"),
+        ({"name": "split", "arms": {"tree": math.inf, "logistic": 1.0}}, "expected finite"),
+        ({"arms": {"tree": math.nan}}, "thompson with shares, tree=nan; .* only a split"),
+        ({"name": "canary", "arms": {"tree": 0.9, "logistic": 0.1}}, "canary with shares, tree"),
+        ({"name": "fixed", "arms": {"tree": 1.0, "logistic": 1.0}}, "expected the one that"),
+        ({"name": "shadow", "arms": {"tree": 1.0, "logistic": 1.0}}, "arms tree, logistic; "),
     ],
 )
 def test_a_wrong_policy_is_named(wrong: dict[str, Any], said: str) -> None:
@@ -269,6 +275,14 @@ def test_a_wrong_policy_is_named(wrong: dict[str, Any], said: str) -> None:
         checked(domain, spec)
     with pytest.raises(PolicyError, match=said):
         spec_of(domain, spec.record())
+
+
+def test_an_arm_named_twice_is_refused_in_a_record_and_in_a_declaration() -> None:
+    record = PolicySpec("split", 1, 0, {"tree": 1.0}).record()
+    with pytest.raises(PolicyError, match="arm 'tree' is named twice"):
+        spec_of(domain_of(), {**record, "arms": record["arms"] * 2})
+    with pytest.raises(PolicyError, match="arm 'tree' is named twice"):
+        declared(domain_of(arms=("tree", "tree")))
 
 
 def test_the_usual_routing_is_the_served_learner_alone() -> None:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from infra.settings import Settings
 from online_models.routes.offpolicy import Estimate
+from online_models.routes.policies import PolicyError
 from schemas.declare import DAY, Routing
 from schemas.domains import load
 from serving import route_commands, route_desk
@@ -34,6 +36,22 @@ def test_a_wrong_question_is_named(words: list[str], said: str) -> None:
     found = CliRunner(env={"COLUMNS": "200"}).invoke(route_commands.app, ["evaluate", *words])
     assert found.exit_code == 2
     assert said in found.output
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ("logistic=nan,tree=1", "expected finite numbers"),
+        ("logistic=inf,tree=1", "expected finite numbers"),
+        ("logistic=1,logistic=2", "arm 'logistic' is named twice"),
+        ("logistic=much", "expected ARM or ARM=SHARE"),
+    ],
+)
+def test_arms_that_no_split_can_have_are_named(arms: str, said: str) -> None:
+    words = ["evaluate", "--policy", "split", "--arms", arms]
+    found = CliRunner().invoke(route_commands.app, words, obj=Settings())
+    assert isinstance(found.exception, PolicyError)
+    assert said in str(found.exception)
 
 
 def test_a_verdict_tells_what_it_comes_from(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from infra.sending import Sender
 from infra.settings import Settings
 from online_models.routes.specs import ANY, PolicySpec
 from schemas.declare import DAY, HOUR, Domain, Routing
+from serving import route_desk
 from serving.models import Model, base_rate
 from serving.route_cache import RouteCache
 from serving.router import FixedRouter, RoutedRouter
@@ -145,6 +147,17 @@ def test_a_policy_holds_before_the_flow_has_taken_it_up(world: World) -> None:
     assert (choice.arm, choice.propensity, choice.policy) == ("tree", 1.0, "fixed@1")
     world.publish("route", route((START, {"tree": 1.0}), version=1))
     world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 1)
+
+
+def test_a_wrong_policy_on_the_topic_does_not_keep_the_next_from_being_asked_for(
+    world: World, settings: Settings
+) -> None:
+    wrong = PolicySpec("split", 6, START, {"tree": math.nan}).record()
+    world.publish("policy", wrong)
+    spec = route_desk.ask(settings, world.domain, "fixed", "tree", {}, "")
+    assert spec.logged == "fixed@7"
+    world.until(lambda cache: cache.route is not None)
+    assert {router.choose(asked(1), MODELS).arm for router in world.routers()} == {"tree"}
 
 
 def test_what_is_no_route_leaves_the_one_before_in_place(world: World) -> None:
