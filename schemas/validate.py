@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable
+from numbers import Real
+from typing import get_args
 
+from schemas.checks import above, at_least, fields_of, finite, known
 from schemas.declare import (
+    REACTIONS,
     Calendar,
     DeclarationError,
     Domain,
     Entity,
     Feature,
-    Schema,
-    Stopping,
+    Kind,
+    LearnerSpec,
+    Unlabelled,
 )
+from schemas.declare.learning import Columns
+from schemas.validate_loop import check_drift, check_publishing, check_routing, check_samples
 
 
 def validate(domain: Domain) -> Domain:
     """The domain itself; raises DeclarationError naming the part, the found and the expected."""
     for event in domain.events:
         where = f"{domain.name}: event {event.name!r}"
-        _known(where, "schema", event.name, domain.schemas)
-        fields = _fields(domain.schemas[event.name])
+        known(where, "schema", event.name, domain.schemas)
+        fields = fields_of(domain.schemas[event.name])
         for name in ("time", *event.key):
-            _known(where, "field", name, fields)
+            known(where, "field", name, fields)
     for entity in domain.entities:
         _check_entity(domain, entity)
     _check_request(domain)
     _check_learners(domain)
-    _check_samples(domain)
-    _check_routing(domain)
-    _check_drift(domain)
+    _check_times(domain)
+    check_samples(domain)
+    check_routing(domain)
+    check_drift(domain)
     _check_provisional(domain)
     return domain
 
@@ -43,6 +49,8 @@ def _check_entity(domain: Domain, entity: Entity) -> None:
         if feature.name in seen:
             raise DeclarationError(f"{where}: feature {feature.name!r} is declared twice")
         seen.add(feature.name)
+        if not math.isnan(feature.default):
+            finite(f"{where}: feature {feature.name!r}", "default", feature.default)
         for part in feature.parts or (feature,):
             _check_feature(domain, entity, part, f"{where}: feature {feature.name!r}")
 
@@ -53,17 +61,19 @@ def _check_feature(domain: Domain, entity: Entity, feature: Feature, where: str)
         raise DeclarationError(
             f"{where}: window of {feature.over} ms; expected a positive multiple of 12 ms"
         )
+    if feature.kind is Kind.DECAYED_MEAN:
+        above(where, "half_life", feature.half_life, " ms")
     for event in filter(None, (feature.event, feature.minus)):
-        _known(where, "event", event, events)
-        fields = _fields(domain.schemas[event])
+        known(where, "event", event, events)
+        fields = fields_of(domain.schemas[event])
         for name in filter(None, (*entity.key, feature.value, feature.by)):
-            _known(f"{where}: event {event!r}", "field", name, fields)
+            known(f"{where}: event {event!r}", "field", name, fields)
 
 
 def _check_request(domain: Domain) -> None:
     where = f"{domain.name}: request"
-    _known(where, "schema", "request", domain.schemas)
-    fields = _fields(domain.schemas["request"])
+    known(where, "schema", "request", domain.schemas)
+    fields = fields_of(domain.schemas["request"])
     calendars = [column for column in domain.columns if isinstance(column, Calendar)]
     derived = [*fields, *(column.name for column in calendars)]
     needed = [("id", fields), ("at", fields)]
@@ -72,64 +82,36 @@ def _check_request(domain: Domain) -> None:
     needed += [(c.name, fields) for c in domain.columns if not isinstance(c, Calendar)]
     needed += [(name, derived) for category in domain.categories for name in category.of]
     needed += [(name, fields) for name in domain.slices]
-    for name, known in needed:
-        _known(where, "field", name, known)
+    for name, there in needed:
+        known(where, "field", name, there)
+    for category in domain.categories:
+        at_least(f"{domain.name}: category {category.name!r}", "buckets", category.buckets, 1)
 
 
 def _check_learners(domain: Domain) -> None:
     names = [learner.name for learner in domain.learners]
     if len(set(names)) < len(names):
         raise DeclarationError(f"{domain.name}: two learners share a name: {', '.join(names)}")
-    _known(f"{domain.name}: served", "learner", domain.served, names)
+    known(f"{domain.name}: served", "learner", domain.served, names)
     if not 0 < domain.prior < 1:
         raise DeclarationError(f"{domain.name}: prior {domain.prior}; expected between 0 and 1")
+    for learner in domain.learners:
+        _check_learner(learner, f"{domain.name}: learner {learner.name!r}")
 
 
-def _check_routing(domain: Domain) -> None:
-    where, routing = f"{domain.name}: routing", domain.routing
-    for arm in routing.arms:
-        _known(where, "learner", arm, [learner.name for learner in domain.learners])
-    for name in routing.sticky:
-        _known(f"{where}: sticky", "field", name, _fields(domain.schemas["request"]))
-    if routing.by:
-        _known(f"{where}: by", "slice", routing.by, domain.slices)
-    for name in ("sticky_for", "half_life", "every"):
-        if getattr(routing, name) <= 0:
-            raise DeclarationError(f"{where}: {name} {getattr(routing, name)}; expected above 0 ms")
-    if isinstance(routing.reward, Stopping):
-        _check_stopping(domain, routing.reward, f"{where}: reward")
+def _check_learner(learner: LearnerSpec, where: str) -> None:
+    known(where, "kind", learner.kind, REACTIONS)
+    known(where, "columns", learner.columns, get_args(Columns))
+    for name, value in learner.options.items():
+        if isinstance(value, Real):
+            finite(where, f"option {name}", value)
 
 
-def _check_drift(domain: Domain) -> None:
-    where, drift = f"{domain.name}: drift", domain.drift
-    for name in ("false_alarms", "per", "reference", "block", "records", "short"):
-        if getattr(drift, name) <= 0:
-            raise DeclarationError(f"{where}: {name} {getattr(drift, name)}; expected above 0")
-    for name in ("warm_up", "late"):
-        if getattr(drift, name) < 0:
-            found = getattr(drift, name)
-            raise DeclarationError(f"{where}: {name} {found}; expected 0 ms or more")
-    if drift.long < drift.short:
-        raise DeclarationError(
-            f"{where}: long {drift.long}; expected short ({drift.short}) or more"
-        )
-    if drift.reference < (3 * drift.long + 2) * drift.block:
-        raise DeclarationError(
-            f"{where}: reference {drift.reference} ms; expected three long windows and two blocks "
-            f"at least, {(3 * drift.long + 2) * drift.block} ms"
-        )
-    for reaction in drift.reactions:
-        for name in reaction.learners:
-            known = [learner.name for learner in domain.learners]
-            _known(f"{where}: reaction {reaction.do!r}", "learner", name, known)
-
-
-def _check_stopping(domain: Domain, reward: Stopping, where: str) -> None:
-    _known(where, "column", reward.amount, [column.name for column in domain.columns])
-    if not 0 < reward.threshold <= 1:
-        raise DeclarationError(f"{where}: threshold {reward.threshold}; expected in (0, 1]")
-    if not 0 <= reward.let_through <= 1:
-        raise DeclarationError(f"{where}: let_through {reward.let_through}; expected in [0, 1]")
+def _check_times(domain: Domain) -> None:
+    above(f"{domain.name}: label", "deadline", domain.label.deadline, " ms")
+    known(f"{domain.name}: label: missing", "word", domain.label.missing, map(str, Unlabelled))
+    check_publishing(domain.publishing, f"{domain.name}: publishing")
+    finite(domain.name, "earliest", domain.earliest)
 
 
 def _check_provisional(domain: Domain) -> None:
@@ -138,50 +120,18 @@ def _check_provisional(domain: Domain) -> None:
         raise DeclarationError(f"{domain.name}: two labelling functions share a name")
     for function in domain.provisional:
         where = f"{domain.name}: provisional label {function.name!r}"
-        _known(where, "event", function.event, [event.name for event in domain.events])
+        known(where, "event", function.event, [event.name for event in domain.events])
         for name in (function.id, function.value):
-            _known(where, "field", name, _fields(domain.schemas[function.event]))
+            known(where, "field", name, fields_of(domain.schemas[function.event]))
         if not 0 < function.weight < 1:
             raise DeclarationError(f"{where}: weight {function.weight}; expected in (0, 1)")
         if function.label not in (0, 1):
             raise DeclarationError(f"{where}: label {function.label}; expected 0 or 1")
-        if not math.isfinite(function.at_least) and not math.isfinite(function.at_most):
+        low, high = function.at_least, function.at_most
+        if not low <= high:
+            raise DeclarationError(
+                f"{where}: never fires, at_least {low} and at_most {high}; expected no NaN, and "
+                "at_least not above at_most"
+            )
+        if not math.isfinite(low) and not math.isfinite(high):
             raise DeclarationError(f"{where}: fires always; expected at_least or at_most")
-
-
-def _check_samples(domain: Domain) -> None:
-    names = [sample.name for sample in domain.samples]
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"{domain.name}: two samples share a name: {', '.join(names)}")
-    numbers = (*(column.name for column in domain.columns), *domain.feature_names)
-    known = {"stratified": ("label", *domain.slices), "weighted": numbers}
-    for sample in domain.samples:
-        where = f"{domain.name}: sample {sample.name!r}"
-        _known(where, "kind", sample.kind, ("uniform", "weighted", "decayed", "stratified"))
-        if sample.size < 1:
-            raise DeclarationError(f"{where}: size {sample.size}; expected at least 1")
-        if (sample.kind == "decayed") != (sample.half_life > 0):
-            raise DeclarationError(
-                f"{where}: half_life goes with the kind 'decayed' and only there"
-            )
-        if (sample.kind in known) != bool(sample.by) or (
-            sample.kind == "weighted" and len(sample.by) > 1
-        ):
-            raise DeclarationError(
-                f"{where}: by {sample.by}; expected one column for 'weighted', any for "
-                "'stratified', none for the others"
-            )
-        for name in sample.by:
-            _known(where, "column to sample by", name, known[sample.kind])
-
-
-def _fields(schema: Schema) -> list[str]:
-    return [field["name"] for field in schema["fields"]]
-
-
-def _known(where: str, what: str, name: str, known: Iterable[str]) -> None:
-    known = list(known)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(known)}"
-        raise DeclarationError(f"{where}: no {what} {name!r}{hint}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["covariate", "label", "concept"]
+from schemas.declare import DriftKind
+
+Kind = DriftKind
 Direction = Literal["up", "down", "shape"]
 
 KINDS: dict[str, Kind] = {

@@ -1,4 +1,7 @@
-"""Learners by kind. A new kind is one line in KINDS, and the law checks run over it."""
+"""Learners by kind. A new kind is one line in KINDS and one in `schemas.declare`.
+
+The law checks run over it.
+"""
 
 from __future__ import annotations
 

@@ -28,8 +28,24 @@ from schemas.declare.features import (
     std,
     total,
 )
-from schemas.declare.learning import Label, LearnerSpec, Provisional, Publishing, Unlabelled
-from schemas.declare.loop import Drift, LogScore, React, Routing, Sample, Stopping
+from schemas.declare.learning import (
+    REACTIONS,
+    Label,
+    LearnerSpec,
+    Provisional,
+    Publishing,
+    Unlabelled,
+)
+from schemas.declare.loop import (
+    POLICIES,
+    Drift,
+    DriftKind,
+    LogScore,
+    React,
+    Routing,
+    Sample,
+    Stopping,
+)
 from schemas.declare.units import DAY, HOUR, MINUTE, SECOND, DeclarationError, Schema, load_schemas
 from schemas.declare.whole import Domain
 
@@ -37,12 +53,15 @@ __all__ = [
     "DAY",
     "HOUR",
     "MINUTE",
+    "POLICIES",
+    "REACTIONS",
     "SECOND",
     "Calendar",
     "Category",
     "DeclarationError",
     "Domain",
     "Drift",
+    "DriftKind",
     "Entity",
     "Event",
     "Feature",

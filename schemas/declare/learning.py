@@ -43,13 +43,29 @@ class Provisional:
     at_most: float = math.inf
 
 
+ReactionName = Literal["raise_rate", "reset", "retrain", "explore"]
+REACTIONS: Mapping[str, tuple[ReactionName, ...]] = {
+    "base_rate": (),
+    "logistic": (),
+    "hoeffding_tree": (),
+    "adaptive_tree": ("reset",),
+    "adaptive_forest": ("reset",),
+    "boosting": ("raise_rate", "reset"),
+    "challenger": ("reset", "retrain"),
+    "stack": ("reset",),
+}
+"""The kinds of learners and what each can do about a drift; a stack's parts react by themselves."""
+
+Columns = Literal["all", "static"]
+
+
 @dataclass(frozen=True, slots=True)
 class LearnerSpec:
-    """A model that learns: `kind` is a name in `online_models.learners`, `columns` what it sees."""
+    """A model that learns: `kind` is one of `REACTIONS`, `columns` what it sees."""
 
     name: str
     kind: str
-    columns: Literal["all", "static"] = "all"
+    columns: Columns = "all"
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from schemas.declare.learning import Publishing
+from schemas.declare.learning import Publishing, ReactionName
 from schemas.declare.units import DAY, HOUR
+
+POLICIES = (
+    "fixed", "split", "shadow", "canary", "epsilon-greedy", "ucb", "thompson", "contextual",
+)  # fmt: skip
+"""The routing policies, by name."""
+
+DriftKind = Literal["covariate", "label", "concept"]
+Feedback = Literal["shadow", "served"]
+SampleKind = Literal["uniform", "weighted", "decayed", "stratified"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Routing:
     sticky: tuple[str, ...] = ()
     sticky_for: int = DAY
     reward: LogScore | Stopping = LogScore()
-    feedback: Literal["shadow", "served"] = "shadow"
+    feedback: Feedback = "shadow"
     half_life: int = 14 * DAY
     every: int = HOUR
 
@@ -65,7 +74,7 @@ class Sample:
     """
 
     name: str
-    kind: Literal["uniform", "weighted", "decayed", "stratified"]
+    kind: SampleKind
     size: int
     by: tuple[str, ...] = ()
     half_life: int = 0
@@ -74,14 +83,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class React:
-    """What a learner does when its own loss drifts: a word of `online_models.learners.Reaction`.
+    """What a learner does when its own loss drifts; `REACTIONS` says which kinds know what.
 
     `to` are the kinds of drift, `learners` those that do it, all of them when left out. `explore`
     is for the router: it tries all arms more often while the loss of what was served has risen.
     """
 
-    do: Literal["raise_rate", "reset", "retrain", "explore"]
-    to: tuple[Literal["covariate", "label", "concept"], ...] = ("label", "concept")
+    do: ReactionName
+    to: tuple[DriftKind, ...] = ("label", "concept")
     learners: tuple[str, ...] = ()
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from online_models.drift.reacting import Reacting
+from online_models.learners import KINDS, Reaction, make
+from online_models.learners.stack import StackOptions
 from online_models.routes.earning import Entry
 from online_models.routes.earning import Routing as Flow
 from online_models.routes.exploring import WIDE
 from online_models.routes.specs import ANY
+from online_models.stacking import Blended
 from schemas import domains
-from schemas.declare import HOUR, Domain, Drift, LearnerSpec, React, Routing
+from schemas.declare import HOUR, REACTIONS, Domain, Drift, LearnerSpec, React, Routing
+from schemas.declare.learning import ReactionName
 
 START = 1_700_000_000_000
 BLOCK = 6 * HOUR
@@ -82,6 +86,16 @@ def test_a_learner_reacts_to_what_it_was_told_to_and_soon() -> None:
             reacting = pickle.loads(pickle.dumps(reacting))
     assert set(learner.asked) == {"reset"}
     assert QUIET <= when[0] < QUIET + CHANGED // 2
+
+
+def test_the_declared_words_are_those_that_the_learners_know() -> None:
+    flights = domains.load("flights")
+    assert set(REACTIONS) == set(KINDS)
+    assert {*Reaction, "explore"} == set(get_args(ReactionName))
+    for kind, known in REACTIONS.items():
+        spec = LearnerSpec("one", kind)
+        made = Blended("one", ["a"], StackOptions()) if kind == "stack" else make(spec, flights, 1)
+        assert [word for word in Reaction if made.react(word)] == list(known), kind
 
 
 def test_only_the_learners_that_are_named_react() -> None:

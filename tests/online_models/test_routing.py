@@ -17,9 +17,9 @@ from online_models.routes.earning import Entry
 from online_models.routes.earning import Routing as Flow
 from online_models.routes.policies import PolicyError
 from online_models.routes.route import Edition, Route, posteriors_of, route_of
-from online_models.routes.specs import ANY, PolicySpec, checked, declared, shares, spec_of
+from online_models.routes.specs import ANY, OPTIONS, PolicySpec, checked, declared, shares, spec_of
 from schemas import domains
-from schemas.declare import DAY, HOUR, Domain, LearnerSpec, Routing, Stopping
+from schemas.declare import DAY, HOUR, POLICIES, Domain, LearnerSpec, Routing, Stopping
 
 START = 1_700_000_000_000 // DAY * DAY
 ARMS = ("logistic", "tree", "base-rate")
@@ -275,6 +275,10 @@ def test_a_wrong_policy_is_named(wrong: dict[str, Any], said: str) -> None:
         checked(domain, spec)
     with pytest.raises(PolicyError, match=said):
         spec_of(domain, spec.record())
+
+
+def test_the_declared_policies_are_those_that_there_are() -> None:
+    assert set(OPTIONS) == set(POLICIES)
 
 
 def test_an_arm_named_twice_is_refused_in_a_record_and_in_a_declaration() -> None:

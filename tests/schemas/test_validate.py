@@ -6,7 +6,25 @@ from typing import Any
 
 import pytest
 
-from schemas.declare import DeclarationError, Domain, Entity, Provisional, count, last, mean
+from schemas.declare import (
+    HOUR,
+    DeclarationError,
+    Domain,
+    Drift,
+    Entity,
+    Label,
+    LearnerSpec,
+    Provisional,
+    Publishing,
+    React,
+    Routing,
+    Sample,
+    Stopping,
+    count,
+    decayed_mean,
+    last,
+    mean,
+)
 from schemas.domains import load, names
 from schemas.validate import validate
 
@@ -70,6 +88,8 @@ def test_served_learner_must_exist(flights: Domain) -> None:
         ({"weight": 1.0}, "weight 1.0; expected in"),
         ({"label": 0.5}, "label 0.5; expected 0 or 1"),
         ({"at_least": -math.inf}, "fires always"),
+        ({"at_least": math.nan, "at_most": 5.0}, "never fires, at_least nan"),
+        ({"at_least": 5.0, "at_most": 4.0}, "never fires, at_least 5.0"),
     ],
 )
 def test_slips_in_a_labelling_function(flights: Domain, slip: Any, named: str) -> None:
@@ -79,3 +99,114 @@ def test_slips_in_a_labelling_function(flights: Domain, slip: Any, named: str) -
         validate(replace(flights, provisional=(replace(sound, **slip),)))
     with pytest.raises(DeclarationError, match="two labelling functions share a name"):
         validate(replace(flights, provisional=(sound, sound)))
+
+
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [
+        (React("rase_rate"), "no reaction 'rase_rate'; did you mean 'raise_rate'"),  # type: ignore[arg-type]
+        (React("reset", to=("concpet",)), "no kind of drift 'concpet'; did you mean 'concept'"),  # type: ignore[arg-type]
+        (React("reset", to="concept"), "to 'concept'; expected a tuple"),  # type: ignore[arg-type]
+        (React("reset", to=()), "expected some of covariate, label, concept"),
+        (React("reset", learners=("tre",)), "no learner 'tre'; did you mean 'tree'"),
+        (React("retrain", learners=("tree",)), "tree cannot do that; expected of challenger"),
+        (React("reset", learners=("tree", "logistic")), "'reset': logistic cannot do that"),
+        (React("explore", learners=("tree",)), "expected none: the router explores"),
+    ],
+    ids=str,
+)
+def test_slips_in_a_reaction_to_drift(flights: Domain, slip: React, named: str) -> None:
+    with pytest.raises(DeclarationError, match=named):
+        validate(replace(flights, drift=Drift(reactions=(slip,))))
+
+
+def test_a_reaction_that_no_learner_can_do_is_refused(flights: Domain) -> None:
+    plain, calibrated = (
+        LearnerSpec("only", "logistic", options={"calibrate": on}) for on in (False, True)
+    )
+    alone = replace(
+        flights, served="only", routing=Routing(), drift=Drift(reactions=(React("reset"),))
+    )
+    assert validate(replace(alone, learners=(calibrated,)))
+    with pytest.raises(DeclarationError, match="only cannot do that; no learner of the domain can"):
+        validate(replace(alone, learners=(plain,)))
+
+
+def test_reactions_that_take_effect_are_sound(flights: Domain) -> None:
+    sound = (
+        React("reset"),
+        React("retrain", learners=("challenger",)),
+        React("raise_rate", to=("covariate",), learners=("boosting",)),
+        React("explore", to=("concept",)),
+    )
+    assert validate(replace(flights, drift=Drift(reactions=sound)))
+
+
+NUMBERS: list[tuple[str, Any, list[str]]] = [
+    ("drift", Drift(), ["false_alarms", "per", "warm_up", "reference", "block", "records", "short",
+                        "long", "late"]),
+    ("routing", Routing(), ["sticky_for", "half_life", "every"]),
+    ("label", Label(HOUR, "drop"), ["deadline"]),  # type: ignore[arg-type]
+    ("publishing", Publishing(1, 1), ["examples", "time"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1, "1"])
+@pytest.mark.parametrize(
+    ("part", "sound", "name"),
+    [(part, sound, name) for part, sound, names in NUMBERS for name in names],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_number_that_is_none_is_named(
+    flights: Domain, part: str, sound: Any, name: str, value: Any
+) -> None:
+    assert validate(replace(flights, **{part: sound}))
+    with pytest.raises(DeclarationError, match=f"{part}: {name} .*; expected"):
+        validate(replace(flights, **{part: replace(sound, **{name: value})}))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_within_parts_are_finite_too(flights: Domain, value: float) -> None:
+    payments = load("payments")
+    spec = LearnerSpec("stack", "logistic", options={"rate": value})
+    feature = decayed_mean("departed", "delay", half_life=value, over=HOUR)  # type: ignore[arg-type]
+    often = Publishing(examples=1, time=value)  # type: ignore[arg-type]
+    wrong = [
+        replace(payments, routing=Routing(reward=Stopping("amount", cost=value, threshold=0.5))),
+        replace(flights, routing=Routing("ucb", options={"width": value})),
+        replace(flights, routing=Routing(), learners=(spec,)),
+        replace(flights, entities=(Entity("origin", ("origin",), (feature,)),)),
+        replace(flights, samples=(Sample("s", "uniform", size=value),)),  # type: ignore[arg-type]
+        replace(flights, samples=(Sample("s", "uniform", 1, half_life=value),)),  # type: ignore[arg-type]
+        replace(flights, samples=(Sample("s", "uniform", 1, publishing=often),)),
+        replace(flights, earliest=value),  # type: ignore[arg-type]
+    ]
+    for domain in wrong:
+        with pytest.raises(DeclarationError, match=f"{value}; expected a finite number"):
+            validate(domain)
+
+
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [
+        (Routing("tompson"), "no policy 'tompson'; did you mean 'thompson'"),
+        (Routing(feedback="serve"), "no feedback 'serve'; did you mean 'served'"),  # type: ignore[arg-type]
+        (Routing("ucb", arms=("tree", "tree")), "arms tree, tree; expected each once"),
+        (Routing(arms=("tree", "stack")), "fixed with arms tree, stack; expected the one"),
+    ],
+    ids=str,
+)
+def test_slips_in_the_routing(flights: Domain, slip: Routing, named: str) -> None:
+    with pytest.raises(DeclarationError, match=named):
+        validate(replace(flights, routing=slip))
+
+
+def test_slips_in_a_learner_and_in_the_label(flights: Domain) -> None:
+    for spec, named in (
+        (LearnerSpec("stack", "stak"), "no kind 'stak'; did you mean 'stack'"),
+        (LearnerSpec("stack", "stack", columns="statc"), "no columns 'statc'"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(DeclarationError, match=named):
+            validate(replace(flights, learners=(spec,)))
+    with pytest.raises(DeclarationError, match="no word 'drp'; did you mean 'drop'"):
+        validate(replace(flights, label=Label(HOUR, "drp")))  # type: ignore[arg-type]
