@@ -4,7 +4,7 @@ A test's tolerance is a p-value of 1e-4 under the theory: with the seeds fixed t
 and a biased reservoir fails (`test_a_biased_reservoir_is_caught`).
 For sampling without replacement the counts of items are negatively correlated; with inclusion
 probability p the statistic sum((count - Rp)^2 / (Rp(1-p))) * (n-1)/n is chi-squared with n-1
-degrees of freedom in the limit of many runs R.
+degrees of freedom in the limit of many runs R. Of the other kinds: `test_inclusion.py`.
 """
 
 import math
@@ -164,8 +164,8 @@ def offer(reservoir: Uniform[int] | Weighted[int], items: range) -> None:
         reservoir.extend(items)
 
 
-def weighted(n: int, seed: int, size: int = SIZE) -> Weighted[int]:
-    reservoir: Weighted[int] = Weighted(size, seed)
+def weighted(n: int, seed: int) -> Weighted[int]:
+    reservoir: Weighted[int] = Weighted(SIZE, seed)
     for batch in batches(n, seed):
         reservoir.extend(batch, [math.log1p(i % 4) for i in batch])
     return reservoir
@@ -180,96 +180,12 @@ def test_resume_equals_uninterrupted(make: Callable[[int, int], Uniform[int]]) -
     assert whole.items == resumed.items
 
 
-def successive(weights: list[float], size: int, runs: int, seed: int) -> np.ndarray:
-    """Inclusion by definition: draw one after another, by weight, of what is left."""
-    rng = np.random.default_rng(seed)
-    ranks = rng.exponential(size=(runs, len(weights))) / np.array(weights)
-    chosen = np.argsort(ranks, axis=1)[:, :size]
-    return np.bincount(chosen.ravel(), minlength=len(weights)) / runs
-
-
-@pytest.mark.parametrize("halves", [False, True])
-def test_weighted_inclusion_follows_the_definition(halves: bool) -> None:
-    n, weights = 40, [1.0 + i % 4 for i in range(40)]
-
-    def sample(seed: int) -> list[int]:
-        if not halves:
-            return weighted(n, seed).items
-        one: Weighted[int] = Weighted(SIZE, 2 * seed)
-        two: Weighted[int] = Weighted(SIZE, 2 * seed + 1)
-        one.extend(range(12), np.log(weights[:12]).tolist())
-        two.extend(range(12, n), np.log(weights[12:]).tolist())
-        one.merge(two)
-        return one.items
-
-    counts = Counter(item for seed in range(RUNS) for item in sample(seed))
-    theory = successive(weights, SIZE, 200_000, seed=1)
-    squares = sum((counts[i] - RUNS * theory[i]) ** 2 / (RUNS * theory[i]) for i in range(n))
-    assert chi2.sf(squares, n - 1) > 1e-4
-
-
-def test_single_draw_is_proportional_to_weight() -> None:
-    counts = Counter(weighted(8, seed, size=1).items[0] for seed in range(RUNS))
-    weights = np.array([1.0 + i % 4 for i in range(8)])
-    theory = RUNS * weights / weights.sum()
-    squares = sum((counts[i] - theory[i]) ** 2 / theory[i] for i in range(8))
-    assert chi2.sf(squares, 7) > 1e-4
-
-
 def test_weights_must_be_finite_and_one_an_item() -> None:
     reservoir: Weighted[int] = Weighted(2, 0)
     for bad in ([0.0], [0.0, math.nan], [0.0, math.inf]):
         with pytest.raises(ValueError, match="one finite number an item"):
             reservoir.extend([1, 2], bad)
     assert reservoir.seen == 0
-
-
-def test_decayed_chance_halves_with_the_half_life() -> None:
-    hour = 3_600_000
-    now = 1_700_000_000_000
-    times = [now, now + hour, now + 2 * hour]
-
-    def sample(seed: int) -> int:
-        reservoir: Decayed[int] = Decayed(1, hour, seed)
-        reservoir.extend([0, 1, 2], times)
-        return reservoir.items[0]
-
-    counts = Counter(sample(seed) for seed in range(RUNS))
-    theory = RUNS * np.array([1, 2, 4]) / 7
-    squares = sum((counts[i] - theory[i]) ** 2 / theory[i] for i in range(3))
-    assert chi2.sf(squares, 2) > 1e-4
-
-
-@pytest.mark.parametrize("crash", [False, True])
-def test_decayed_workers_merge_by_age(crash: bool) -> None:
-    hour, now = 3_600_000, 1_700_000_000_000
-
-    def sample(seed: int) -> int:
-        one: Decayed[int] = Decayed(1, hour, 2 * seed)
-        two: Decayed[int] = Decayed(1, hour, 2 * seed + 1)
-        one.extend([0, 3], [now, now + 3 * hour])
-        two.extend([1], [now + hour])
-        one.merge(pickle.loads(pickle.dumps(two)) if crash else two)
-        one.extend([2], [now + 2 * hour])
-        return one.items[0]
-
-    counts = Counter(sample(seed) for seed in range(RUNS))
-    theory = RUNS * np.array([1, 2, 4, 8]) / 15
-    squares = sum((counts[i] - theory[i]) ** 2 / theory[i] for i in range(4))
-    assert chi2.sf(squares, 3) > 1e-4
-
-
-def test_strata_of_merged_and_resumed_workers_are_uniform() -> None:
-    def sample(seed: int) -> list[int]:
-        one: Stratified[int] = Stratified(SIZE, seed=2 * seed)
-        two: Stratified[int] = Stratified(SIZE, seed=2 * seed + 1)
-        one.extend(range(45), ["rare" if i < 15 else "common" for i in range(45)])
-        two.extend(range(15, 30), ["rare"] * 15)
-        one.merge(pickle.loads(pickle.dumps(two)))
-        one.extend(range(30, 40), ["rare"] * 10)
-        return one.strata["rare"].items
-
-    assert uniform_p((sample(seed) for seed in range(RUNS)), 40) > 1e-4
 
 
 @pytest.mark.parametrize("kind", ["uniform", "weighted", "decayed", "stratified"])
