@@ -18,7 +18,7 @@ from benchmarks.storing import save
 from online_models.learners import make
 from schemas import domains
 from schemas.declare import LearnerSpec
-from tests.online_models.test_learners import stream
+from tests.online_models.made import stream
 
 FLIGHTS = domains.load("flights")
 BASE_RATE = LearnerSpec("base-rate", "base_rate")

@@ -1,16 +1,13 @@
-"""Every registered kind of learner keeps the laws of `checks.py`; and what is special to one."""
+"""What is special to one kind of learner; the laws of all are in `test_laws.py`."""
 
 from __future__ import annotations
 
-import inspect
 import math
 import pickle
-from collections.abc import Callable
-from dataclasses import fields, replace
-from functools import lru_cache
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -20,7 +17,7 @@ from river import tree
 from benchmarks.learning.bare import loops
 from online_models.evaluation import roc_auc
 from online_models.export import GraphError, check_graph, open_graph, run_graph
-from online_models.learners import KINDS, Learner, make
+from online_models.learners import KINDS, make
 from online_models.learners.curves import PLACES, Curves
 from online_models.learners.encoding import Encoding, inputs, signed_log, undo_signed_log
 from online_models.learners.focal import Focal
@@ -30,81 +27,9 @@ from online_models.learners.wrapped import NAMES
 from schemas import domains
 from schemas.declare import DeclarationError, LearnerSpec
 from tests.online_models import checks
-from tests.online_models.checks import Example
+from tests.online_models.made import QUICK, learner, stream
 
 FLIGHTS = domains.load("flights")
-CATEGORIES = len(FLIGHTS.categories)
-LAWS = [
-    law
-    for name, law in vars(checks).items()
-    if name.startswith("check_") and law.__module__ == checks.__name__
-]
-GIVEN = {"prior": FLIGHTS.prior, "categories": CATEGORIES}
-QUICK: dict[str, dict[str, Any]] = {
-    "hoeffding_tree": {"grace_period": 100, "delta": 0.1},
-    "adaptive_tree": {"grace_period": 100, "delta": 0.1},
-    "adaptive_forest": {"grace_period": 200, "delta": 0.1},
-    "boosting": {"batch": 50, "trees": 20, "rate": 0.3},
-    "challenger": {"first": 250, "every": 40, "trees": 10, "smallest_leaf": 10},
-}
-"""Options with which a kind has grown into its shape after a few hundred examples."""
-PARTS = ("logistic", "boosting")
-"""Of a stack."""
-
-
-@lru_cache
-def stream(count: int = 1500, seed: int = 7) -> tuple[Example, ...]:
-    """Vectors of the flights domain: skewed, with holes; some numbers and a category decide."""
-    rng = np.random.default_rng(seed)
-    buckets = np.array([category.buckets for category in FLIGHTS.categories])
-    width = len(FLIGHTS.vector_names) - CATEGORIES
-    numbers = rng.normal(size=(count, width)) * np.exp(np.arange(width) % 3)
-    numbers[:, ::3] = np.abs(np.round(numbers[:, ::3]))
-    logit = signed_log(numbers)[:, 3:9] @ np.array([0.7, 0.7, 1.5, 1.5, 1.5, 1.5]) - 4.0
-    numbers[:, 5:][rng.random((count, width - 5)) < 0.2] = math.nan
-    hashed = np.floor(rng.random((count, CATEGORIES)) ** 3 * buckets)
-    logit += np.where(hashed[:, 0] == 0, 2.0, -1.0)
-    labels = rng.random(count) < 1 / (1 + np.exp(-logit))
-    vectors = np.hstack([numbers, hashed]).tolist()
-    return tuple(Example(v, float(y)) for v, y in zip(vectors, labels, strict=True))
-
-
-def learner(kind: str, columns: Any = "all", **options: Any) -> Learner:
-    spec = LearnerSpec(f"{kind}-{columns}", kind, columns, QUICK.get(kind, {}) | options)
-    parts = tuple(LearnerSpec(f"part-{part}", part, columns, QUICK.get(part, {})) for part in PARTS)
-    return make(spec, replace(FLIGHTS, learners=parts), seed=3)
-
-
-@pytest.mark.parametrize("columns", ["all", "static"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__.removeprefix("check_"))
-def test_law(law: Callable[..., None], kind: str, columns: str) -> None:
-    """The law's docstring says what must hold."""
-    wanted = list(inspect.signature(law).parameters)[2:]
-    length = 1500 if kind == "hoeffding_tree" else 600
-    law(learner(kind, columns), stream(length), **{name: GIVEN[name] for name in wanted})
-
-
-AROUND: dict[str, dict[str, Any]] = {
-    "focal": {"focal": 2.0},
-    "focal, undersampled, calibrated": {"focal": 2.0, "keep": 0.5, "calibrate": True},
-    "weighted, rehearsed": {"positives": 3.0, "rehearse": 1.0, "kept": 50},
-}
-"""Options that change how a learner learns, not what it is."""
-
-
-@pytest.mark.parametrize("around", AROUND)
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__.removeprefix("check_"))
-def test_law_with_options(law: Callable[..., None], around: str) -> None:
-    """The laws hold whatever a learner is given around it."""
-    wanted = list(inspect.signature(law).parameters)[2:]
-    made = learner("logistic", **AROUND[around])
-    law(made, stream(400), **{name: GIVEN[name] for name in wanted})
-
-
-def test_every_law_says_what_it_is() -> None:
-    assert len(LAWS) >= 12
-    assert all(law.__doc__ for law in LAWS)
 
 
 @pytest.mark.parametrize("spec", FLIGHTS.learners, ids=lambda spec: spec.name)
@@ -129,7 +54,7 @@ def test_unknown_kinds_and_options_are_named() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "base_rate"])
 def test_static_learners_do_not_see_features(kind: str) -> None:
-    first, last = len(FLIGHTS.columns), len(FLIGHTS.vector_names) - CATEGORIES
+    first, last = len(FLIGHTS.columns), len(FLIGHTS.vector_names) - len(FLIGHTS.categories)
     blind = [v[:first] + [math.nan] * (last - first) + v[last:] for v, _ in stream()]
     static = checks.taught(learner(kind, "static"), stream())
     assert [static.predict(v) for v, _ in stream()] == [static.predict(v) for v in blind]

@@ -14,7 +14,7 @@ from online_models.stacking import StackTraining, said
 from online_models.training import Training
 from schemas import domains
 from schemas.declare import Domain, LearnerSpec, Provisional, Publishing
-from tests.online_models.test_learners import stream
+from tests.online_models.made import stream
 
 LATE = Provisional("late", "departed", "leg", "delay", label=1.0, weight=0.3, at_least=45.0)
 EARLY = Provisional("early", "departed", "leg", "delay", label=0.0, weight=0.2, at_most=0.0)

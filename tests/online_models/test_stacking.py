@@ -14,7 +14,7 @@ from online_models.stacking import Said, StackTraining, said
 from online_models.training import Training
 from schemas import domains
 from schemas.declare import Domain, LearnerSpec, Publishing
-from tests.online_models.test_learners import stream
+from tests.online_models.made import stream
 
 PARTS = (LearnerSpec("a", "logistic"), LearnerSpec("b", "base_rate"))
 STACK = LearnerSpec("both", "stack", options={"parts": ("a", "b")})
