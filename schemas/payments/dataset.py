@@ -6,6 +6,7 @@ Genuine payments are never labelled: no chargeback by the deadline is what says 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from schemas.dataset import Columns, Demo, NoSuchData, Stamped, in_order, part
 from schemas.declare import DAY, MINUTE, SECOND
 from schemas.payments.domain import DOMAIN
-from schemas.payments.simulator import FRAUDS, Payments, World, late_by, plants, simulate
+from schemas.payments.frauds import FRAUDS
+from schemas.payments.simulator import Payments, World, late_by, plants, simulate
 
 EPOCH = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAYS = 365
@@ -50,14 +52,21 @@ def truth(
     seed: int = 0,
     plant: Sequence[str] = (),
 ) -> Iterator[Mapping[str, Any]]:
-    """What was planted in the same part of the data: the drifts, then each fraud, in time order."""
+    """What was planted in the same part of the data: the drifts, then each fraud, in time order.
+
+    A label shift also says what it `measured`: how many times the frauds of the same part of the
+    same world without it (None where that has none), which chance draws around the strength.
+    """
     first, last = part(span(), DOMAIN.timezone, start, days)
     world = _world(seed, plant, last)
-    for one in world.planted:
-        since = EPOCH + int(one.day * DAY)
-        yield {"what": "drift", "drift": one.drift, "time": since, "strength": one.strength}
     payments = simulate(world)
     asked = EPOCH + payments.time
+    for one in world.planted:
+        since = EPOCH + int(one.day * DAY)
+        after = (asked >= max(since, first)) & (asked < last)
+        measured = {"measured": _more(world, payments, after)} if one.drift == "label" else {}
+        drift = {"drift": one.drift, "time": since, "strength": one.strength}
+        yield {"what": "drift", **drift, **measured}
     fraud = np.flatnonzero((payments.fraud > 0) & (asked >= first) & (asked < last))
     for index in fraud.tolist():
         yield {
@@ -67,6 +76,13 @@ def truth(
             "kind": FRAUDS[int(payments.fraud[index])],
             "disputed": bool(payments.chargeback[index]),
         }
+
+
+def _more(world: World, payments: Payments, chosen: NDArray[np.bool_]) -> float | None:
+    """The frauds among the chosen payments over those of the world without its label shift."""
+    others = tuple(one for one in world.planted if one.drift != "label")
+    usual = int((simulate(replace(world, planted=others)).fraud[chosen] > 0).sum())
+    return round(int((payments.fraud[chosen] > 0).sum()) / usual, 3) if usual else None
 
 
 def _world(seed: int, plant: Sequence[str], last: int) -> World:

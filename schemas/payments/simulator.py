@@ -18,15 +18,11 @@ from numpy.typing import NDArray
 
 from schemas.dataset import NoSuchData
 from schemas.declare import DAY, HOUR
+from schemas.payments import frauds
+from schemas.payments.frauds import FRAUDS, MOST_FRAUD, Shift
 
 KINDS = np.array(["food", "fuel", "clothes", "travel", "electronics", "games"])
 COUNTRIES = np.array(["BE", "DE", "FR", "IT", "NL"])
-FRAUDS = ("genuine", "amount", "terminal", "card", "abroad")
-"""What a payment is; `abroad` only starts with a planted concept drift, which ends `amount`."""
-
-RATES = {"amount": 0.002, "terminal": 0.35, "card": 0.5}
-"""Chance that a payment (with the compromised terminal or card) is this fraud."""
-
 Drift = Literal["covariate", "label", "concept", "lag"]
 USUAL = {"covariate": 2.0, "label": 3.0, "concept": 1.0, "lag": 6.0}
 """The drifts, with the strength of each that names none."""
@@ -38,8 +34,8 @@ _NUMBER = r"\d+(?:\.\d+)?"
 class Planted:
     """A drift that starts on a day: `covariate`, `label`, `concept` or `lag`, so strong.
 
-    Strength: for covariate the factor on amounts, for label the factor on the rate of fraud, for
-    lag the hours that events come late; concept has none.
+    Strength: for covariate the factor on amounts, for label the factor on the rate of each kind of
+    fraud, for lag the hours that events come late; concept has none.
     """
 
     drift: Drift
@@ -57,8 +53,12 @@ class Planted:
             )
         drift: Drift = match[1]  # type: ignore[assignment]
         strength = float(match[3] or USUAL[drift])
+        if match[3] and drift == "concept":
+            raise NoSuchData(f"cannot plant {text!r}; expected concept@DAY: it has no strength")
         if strength == 0:
             raise NoSuchData(f"cannot plant {text!r}; expected a strength above 0")
+        if drift == "label" and strength > MOST_FRAUD:
+            raise NoSuchData(f"cannot plant {text!r}; expected at most x{MOST_FRAUD:g}")
         return cls(drift, float(match[2]), strength)
 
 
@@ -110,7 +110,7 @@ class _Places:
 
 def simulate(world: World) -> Payments:
     """All payments of the world; the same world gives the same payments."""
-    seeds = np.random.SeedSequence(world.seed).spawn(5)
+    seeds = np.random.SeedSequence(world.seed).spawn(6)
     rngs = [np.random.default_rng(seed) for seed in seeds]
     places = _settle(world, rngs[0])
     time, customer = _moments(world, rngs[1])
@@ -118,8 +118,15 @@ def simulate(world: World) -> Payments:
     terminal = _choose_terminals(world, places, customer, day, rngs[2])
     kind, country = _merchants(world, rngs[0])
     amount = _amounts(world, customer, day, rngs[3])
-    fraud = _plant_fraud(world, customer, terminal, day, rngs[4])
-    amount, country = _commit(fraud, amount, country[terminal], rngs[4])
+    fraud = frauds.plant_fraud(
+        frauds.terminals(world.terminals, world.days, terminal),
+        frauds.cards(world.customers, world.days, customer),
+        day,
+        Shift(*world.since("label"), rngs[5]),
+        world.since("concept")[0],
+        rngs[4],
+    )
+    amount, country = frauds.commit(fraud, amount, country[terminal], rngs[4])
     away = np.linalg.norm(places.homes[customer] - places.sites[terminal], axis=1)
     away = np.where(fraud == FRAUDS.index("abroad"), away + 900.0, away)
     disputed = (fraud > 0) & (rngs[4].random(len(fraud)) < 0.85)
@@ -198,64 +205,6 @@ def _amounts(
     since, factor = world.since("covariate")
     amount = np.exp(rng.normal(level, 0.6))
     return np.where(day >= since, amount * factor, amount)
-
-
-def _plant_fraud(
-    world: World,
-    customer: NDArray[np.int64],
-    terminal: NDArray[np.int64],
-    day: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:
-    """Which payment is which fraud, as an index of FRAUDS."""
-    n = len(day)
-    more_since, more = world.since("label")
-    changed, _ = world.since("concept")
-    factor = np.where(day >= more_since, more, 1.0)
-    chance = rng.random(n) / factor
-    fraud = np.zeros(n, dtype=np.int64)
-    stolen = _compromised(world.terminals, world.days, 0.00025, 21, terminal, day, rng)
-    fraud[stolen & (chance < RATES["terminal"])] = FRAUDS.index("terminal")
-    stolen = _compromised(world.customers, world.days, 0.00035, 7, customer, day, rng)
-    fraud[stolen & (chance < RATES["card"])] = FRAUDS.index("card")
-    single = rng.random(n) / factor < RATES["amount"]
-    fraud[single & (day < changed)] = FRAUDS.index("amount")
-    fraud[single & (day >= changed)] = FRAUDS.index("abroad")
-    return fraud
-
-
-def _compromised(
-    things: int,
-    days: int,
-    daily: float,
-    lasting: int,
-    thing: NDArray[np.int64],
-    day: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Whether the payment's terminal or card is compromised then: `lasting` days from a start.
-
-    The first starts lie `lasting` days before the first day, so that there is no lull at first.
-    """
-    starts = rng.random((things, days + lasting)) < daily
-    reach = np.cumsum(starts, axis=1)
-    stolen: NDArray[np.bool_] = np.greater(reach[:, lasting:], reach[:, :days])
-    return np.asarray(stolen[thing, day.astype(np.int64)])
-
-
-def _commit(
-    fraud: NDArray[np.int64],
-    amount: NDArray[np.float64],
-    country: NDArray[np.str_],
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
-    """What the thief does: large single payments, four times as much on a stolen card, abroad."""
-    large = np.exp(rng.normal(6.0, 0.3, len(amount)))
-    amount = np.where(fraud == FRAUDS.index("amount"), large, amount)
-    amount = np.where(fraud == FRAUDS.index("card"), amount * 4.0, amount)
-    far = fraud == FRAUDS.index("abroad")
-    amount = np.where(far, np.exp(rng.normal(2.0, 0.3, len(amount))), amount)
-    return amount, np.where(far, "XX", country)
 
 
 def late_by(world: World, time: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,9 @@
 """The payments simulator keeps its promises: seeded, rare fraud, and drift where it was planted."""
 
 import json
+import math
 from collections import Counter
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,8 +12,9 @@ import pytest
 
 from schemas.dataset import NoSuchData, load, write_truth
 from schemas.declare import DAY
-from schemas.payments import dataset
-from schemas.payments.simulator import FRAUDS, Payments, Planted, World, plants, simulate
+from schemas.payments import dataset, frauds
+from schemas.payments.frauds import FRAUDS
+from schemas.payments.simulator import Payments, Planted, World, plants, simulate
 
 
 def _rate(payments: Payments, kind: str, first: float, last: float) -> float:
@@ -62,11 +65,49 @@ def test_weeks_and_days_have_a_rhythm() -> None:
     assert (hour < 5).mean() < 0.02
 
 
-def test_planted_label_shift_multiplies_fraud() -> None:
-    payments = simulate(World(120, planted=plants(["label@60x3"])))
-    day = payments.time / DAY
-    before, after = (payments.fraud[day < 60] > 0).mean(), (payments.fraud[day >= 60] > 0).mean()
-    assert 2 < after / before < 4
+def _expected(payments: Payments, world: World) -> dict[str, float]:
+    """The share of payments that are each fraud, where nothing is planted."""
+    cards = frauds.cards(world.customers, world.days, payments.customer).share
+    terminals = frauds.terminals(world.terminals, world.days, payments.terminal).share
+    rates, single = frauds.RATES, frauds.RATES["amount"]
+    return {
+        "amount": single,
+        "card": rates["card"] * cards * (1 - single),
+        "terminal": rates["terminal"] * terminals * (1 - cards) * (1 - single),
+    }
+
+
+def _spread(payments: Payments, chosen: np.ndarray, kind: str) -> float:
+    """Variance of a count of frauds that come by campaigns, whose number is Poisson."""
+    if kind == "amount":
+        return float(chosen.sum())
+    thing = payments.terminal if kind == "terminal" else payments.customer
+    return float((np.bincount(thing[chosen]) ** 2).sum())
+
+
+@pytest.mark.parametrize("factor", [0.3, 3, 10, 50])
+def test_planted_label_shift_multiplies_every_kind_of_fraud_at_once(factor: float) -> None:
+    counted, wanted, variance = (dict.fromkeys(("amount", "terminal", "card"), 0.0) for _ in "123")
+    for seed in range(3):
+        world = World(45, seed, 1_000, 1_000, plants([f"label@15x{factor}"]))
+        payments = simulate(world)
+        after = payments.time >= 15 * DAY
+        for kind, share in _expected(payments, world).items():
+            chosen = after & (payments.fraud == FRAUDS.index(kind))
+            counted[kind] += chosen.sum()
+            wanted[kind] += factor * share * after.sum()
+            variance[kind] += _spread(payments, chosen, kind)
+    for kind, count in counted.items():
+        assert abs(count - wanted[kind]) < 3.5 * math.sqrt(variance[kind]), kind
+
+
+def test_planted_label_shift_is_there_from_its_first_days_on() -> None:
+    early = [
+        (payments.fraud[payments.time // DAY // 3 == 5] > 0).mean()
+        for seed in range(3)
+        for payments in [simulate(World(18, seed, 1_000, 1_000, plants(["label@15x10"])))]
+    ]
+    assert np.mean(early) == pytest.approx(0.05, rel=0.25)
 
 
 def test_planted_concept_drift_swaps_one_fraud_for_another() -> None:
@@ -115,12 +156,15 @@ def test_a_terminal_is_compromised_for_weeks_and_a_card_for_days() -> None:
         assert longest / 2 < np.median(spans) <= longest
 
 
-def test_what_is_not_planted_stays_as_it_was() -> None:
-    plain, planted = simulate(World(120)), simulate(World(120, planted=plants(["label@60x3"])))
+@pytest.mark.parametrize("plant", ["label@30x10", "label@30x0.5", "concept@30", "covariate@30"])
+def test_until_a_drift_begins_everything_is_as_in_the_world_without_it(plant: str) -> None:
+    plain, planted = simulate(World(60)), simulate(World(60, planted=plants([plant])))
+    before = plain.time < 30 * DAY
+    for field in fields(Payments):
+        one, two = getattr(plain, field.name), getattr(planted, field.name)
+        assert np.array_equal(one[before], two[before]), field.name
+    assert not np.array_equal(plain.amount, planted.amount)
     assert np.array_equal(plain.time, planted.time)
-    assert np.array_equal(plain.terminal, planted.terminal)
-    before = plain.time < 60 * DAY
-    assert np.array_equal(plain.fraud[before], planted.fraud[before])
 
 
 def test_truth_tells_the_drifts_and_the_frauds_of_the_part_that_is_replayed(tmp_path: Path) -> None:
@@ -132,6 +176,11 @@ def test_truth_tells_the_drifts_and_the_frauds_of_the_part_that_is_replayed(tmp_
     drifts = [line for line in lines if line["what"] == "drift"]
     assert [(d["drift"], d["strength"]) for d in drifts] == [("label", 3.0), ("lag", 6.0)]
     assert drifts[0]["time"] == dataset.EPOCH + 10 * DAY
+    usual = [line["time"] for line in dataset.truth(20, seed=3, plant=["lag@12"])]
+    since = sum(time >= drifts[0]["time"] for time in usual[1:])
+    more = sum(line["time"] >= drifts[0]["time"] for line in lines[2:])
+    assert drifts[0]["measured"] == round(more / since, 3)
+    assert "measured" not in drifts[1]
     frauds = {line["payment"]: line for line in lines if line["what"] == "fraud"}
     stream = list(dataset.replay(days=20, seed=3, plant=plant))
     asked = {s.record["id"]: s.time_ms for s in stream if s.stream == "requests"}
@@ -150,11 +199,18 @@ def test_nothing_can_be_planted_in_so_many_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["label", "labels@3", "label@x3", "concept@-1", "label@1.2.3", "label@3x0"]
+    "text",
+    ["label", "labels@3", "label@x3", "concept@-1", "label@1.2.3", "label@3x0", "concept@35x7"],
 )
 def test_what_cannot_be_planted_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match=r"expected (DRIFT@DAY|a strength)"):
+    with pytest.raises(ValueError, match=r"expected (DRIFT@DAY|a strength|concept@DAY)"):
         Planted.parse(text)
+
+
+def test_more_fraud_than_fits_is_refused_and_the_most_is_named() -> None:
+    assert Planted.parse("label@3x50").strength == frauds.MOST_FRAUD
+    with pytest.raises(NoSuchData, match="'label@3x51'; expected at most x50"):
+        Planted.parse("label@3x51")
 
 
 def test_a_drift_planted_twice_is_refused() -> None:
