@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
-from typing import get_args
 
 from schemas.checks import above, at_least, fields_of, finite, known
 from schemas.declare import (
-    REACTIONS,
     Calendar,
     DeclarationError,
     Domain,
     Entity,
     Feature,
     Kind,
-    LearnerSpec,
-    Unlabelled,
 )
-from schemas.declare.learning import Columns
-from schemas.validate_loop import check_drift, check_publishing, check_routing, check_samples
+from schemas.validate_learning import check_label, check_learners
+from schemas.validate_loop import check_drift, check_routing, check_samples
 
 
 def validate(domain: Domain) -> Domain:
@@ -33,8 +28,10 @@ def validate(domain: Domain) -> Domain:
     for entity in domain.entities:
         _check_entity(domain, entity)
     _check_request(domain)
-    _check_learners(domain)
-    _check_times(domain)
+    check_label(domain)
+    check_learners(domain)
+    _check_prior(domain)
+    finite(domain.name, "earliest", domain.earliest)
     check_samples(domain)
     check_routing(domain)
     check_drift(domain)
@@ -88,30 +85,9 @@ def _check_request(domain: Domain) -> None:
         at_least(f"{domain.name}: category {category.name!r}", "buckets", category.buckets, 1)
 
 
-def _check_learners(domain: Domain) -> None:
-    names = [learner.name for learner in domain.learners]
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"{domain.name}: two learners share a name: {', '.join(names)}")
-    known(f"{domain.name}: served", "learner", domain.served, names)
+def _check_prior(domain: Domain) -> None:
     if not 0 < domain.prior < 1:
         raise DeclarationError(f"{domain.name}: prior {domain.prior}; expected between 0 and 1")
-    for learner in domain.learners:
-        _check_learner(learner, f"{domain.name}: learner {learner.name!r}")
-
-
-def _check_learner(learner: LearnerSpec, where: str) -> None:
-    known(where, "kind", learner.kind, REACTIONS)
-    known(where, "columns", learner.columns, get_args(Columns))
-    for name, value in learner.options.items():
-        if isinstance(value, Real):
-            finite(where, f"option {name}", value)
-
-
-def _check_times(domain: Domain) -> None:
-    above(f"{domain.name}: label", "deadline", domain.label.deadline, " ms")
-    known(f"{domain.name}: label: missing", "word", domain.label.missing, map(str, Unlabelled))
-    check_publishing(domain.publishing, f"{domain.name}: publishing")
-    finite(domain.name, "earliest", domain.earliest)
 
 
 def _check_provisional(domain: Domain) -> None:

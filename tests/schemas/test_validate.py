@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.declare import (
+    DAY,
     HOUR,
     DeclarationError,
     Domain,
@@ -20,6 +21,7 @@ from schemas.declare import (
     Routing,
     Sample,
     Stopping,
+    Unlabelled,
     count,
     decayed_mean,
     last,
@@ -82,6 +84,45 @@ def test_served_learner_must_exist(flights: Domain) -> None:
 @pytest.mark.parametrize(
     ("slip", "named"),
     [
+        ({"columns": "satic"}, "no columns 'satic'; did you mean 'static'"),
+        ({"kind": "stack", "options": {"parts": ("tree", "tere")}}, "no part 'tere'; did you mean"),
+        (
+            {"kind": "stack", "options": {"parts": ("stack",)}},
+            "no part 'stack'; there is base-rate",
+        ),
+        (
+            {"kind": "stack", "options": {"parts": "tree"}},
+            "parts 'tree'; expected names in a tuple",
+        ),
+    ],
+)
+def test_slips_in_a_learner(flights: Domain, slip: Any, named: str) -> None:
+    spec = LearnerSpec(**{"name": "x", "kind": "logistic", **slip})
+    with pytest.raises(DeclarationError, match=f"learner 'x': {named}"):
+        validate(replace(flights, learners=(*flights.learners, spec)))
+
+
+def test_a_base_rate_is_always_there(flights: Domain) -> None:
+    others = tuple(spec for spec in flights.learners if spec.kind != "base_rate")
+    with pytest.raises(
+        DeclarationError, match=r"kinds logistic, .*; expected one of the kind base_"
+    ):
+        validate(replace(flights, learners=others))
+
+
+def test_label_has_a_deadline_and_says_what_silence_means(flights: Domain) -> None:
+    with pytest.raises(
+        DeclarationError, match="label: deadline 0; expected a finite number above 0 ms"
+    ):
+        validate(replace(flights, label=Label(0, Unlabelled.DROP)))
+    silent: Any = "negative"
+    with pytest.raises(DeclarationError, match=r"missing 'negative'; expected Unlabelled.DROP or"):
+        validate(replace(flights, label=Label(DAY, silent)))
+
+
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [
         ({"event": "depatred"}, "no event 'depatred'; did you mean 'departed'"),
         ({"id": "legs"}, "no field 'legs'; did you mean 'leg'"),
         ({"value": "delya"}, "no field 'delya'; did you mean 'delay'"),
@@ -127,9 +168,10 @@ def test_a_reaction_that_no_learner_can_do_is_refused(flights: Domain) -> None:
     alone = replace(
         flights, served="only", routing=Routing(), drift=Drift(reactions=(React("reset"),))
     )
-    assert validate(replace(alone, learners=(calibrated,)))
-    with pytest.raises(DeclarationError, match="only cannot do that; no learner of the domain can"):
-        validate(replace(alone, learners=(plain,)))
+    base = LearnerSpec("base-rate", "base_rate")
+    assert validate(replace(alone, learners=(base, calibrated)))
+    with pytest.raises(DeclarationError, match="only cannot do that; no learner"):
+        validate(replace(alone, learners=(base, plain)))
 
 
 def test_reactions_that_take_effect_are_sound(flights: Domain) -> None:
@@ -146,7 +188,7 @@ NUMBERS: list[tuple[str, Any, list[str]]] = [
     ("drift", Drift(), ["false_alarms", "per", "warm_up", "reference", "block", "records", "short",
                         "long", "late"]),
     ("routing", Routing(), ["sticky_for", "half_life", "every"]),
-    ("label", Label(HOUR, "drop"), ["deadline"]),  # type: ignore[arg-type]
+    ("label", Label(HOUR, Unlabelled.DROP), ["deadline"]),
     ("publishing", Publishing(1, 1), ["examples", "time"]),
 ]  # fmt: skip
 
@@ -201,12 +243,10 @@ def test_slips_in_the_routing(flights: Domain, slip: Routing, named: str) -> Non
         validate(replace(flights, routing=slip))
 
 
-def test_slips_in_a_learner_and_in_the_label(flights: Domain) -> None:
+def test_slips_in_the_kind_of_a_learner(flights: Domain) -> None:
     for spec, named in (
         (LearnerSpec("stack", "stak"), "no kind 'stak'; did you mean 'stack'"),
         (LearnerSpec("stack", "stack", columns="statc"), "no columns 'statc'"),  # type: ignore[arg-type]
     ):
         with pytest.raises(DeclarationError, match=named):
             validate(replace(flights, learners=(spec,)))
-    with pytest.raises(DeclarationError, match="no word 'drp'; did you mean 'drop'"):
-        validate(replace(flights, label=Label(HOUR, "drp")))  # type: ignore[arg-type]
