@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.commands import app as bench_app
-from flows.commands import flow
+from flows.commands import flow, up
 from flows.drift_commands import app as drift_app
 from flows.sample_commands import app as sample_app
 from infra import commands as infra_commands
@@ -110,7 +110,7 @@ def demo(
 
 
 for command in (
-    infra_commands.up,
+    up,
     infra_commands.down,
     infra_commands.status,
     infra_commands.produce,

@@ -1,10 +1,22 @@
-"""`headrace flow`: runs one flow."""
+"""`headrace up`, which runs all flows and what they need, and `headrace flow`, which runs one."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+
+def up(ctx: typer.Context) -> None:
+    """Start what the settings do not name (broker, Redis), topics, flows and endpoint."""
+    from infra import stack
+    from infra.terminal import print_table
+    from online_models.learners import make_all
+    from schemas import domains
+
+    make_all(domains.load(ctx.obj.domain))
+    addresses = stack.up(ctx.obj)
+    print_table("Up", ("", "address"), [*addresses.items(), ("docs", f"{addresses['http']}/docs")])
 
 
 def flow(

@@ -20,6 +20,7 @@ from flows.reading import BATCH, Reading
 from infra import garbage, kafka, metrics, signals
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings
+from online_models.learners import make_all
 from schemas import domains
 from schemas.declare import Domain
 
@@ -60,14 +61,15 @@ def run(
     """Runs a flow until SIGINT or SIGTERM, or with `until_end` until it has read all of the log.
 
     `process` places it in a cluster of processes. Without `recovery` it starts from the log's
-    beginning, or where its view stands. Raises UnknownFlow, LogError, StoreError and whatever
-    else stopped it.
+    beginning, or where its view stands. Raises UnknownFlow, DeclarationError, LogError,
+    StoreError and whatever else stopped it.
     """
     if name not in FLOWS:
         near = difflib.get_close_matches(name, FLOWS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UnknownFlow(f"no flow {name!r}; there are {', '.join(FLOWS)}{hint}")
     domain = domain or domains.load(settings.domain)
+    make_all(domain)
     kafka.partitions_of(settings, domain.topic("events"))  # told here, it needs no traceback
     most = batch or (features.BATCH if name == "features" else BATCH)
     reading = Reading(settings, domain, registry(settings), name, until_end, most)

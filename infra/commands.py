@@ -1,4 +1,4 @@
-"""`headrace up`, `down`, `status`, `produce`, `topics`, `models`, `dead-letters`."""
+"""`headrace down`, `status`, `produce`, `topics`, `models`, `dead-letters`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ Plant = Annotated[
 Truth = Annotated[
     Path | None, typer.Option(help="File for the truth of what is simulated, as JSON lines.")
 ]
-
-
-def up(ctx: typer.Context) -> None:
-    """Start what the settings do not name (broker, Redis), topics, flows and endpoint."""
-    from infra import stack
-
-    addresses = stack.up(ctx.obj)
-    print_table("Up", ("", "address"), [*addresses.items(), ("docs", f"{addresses['http']}/docs")])
 
 
 def down(ctx: typer.Context) -> None:

@@ -168,7 +168,7 @@ class Stack:
             if processes.listens(port):
                 raise StackError(f"port {port} is taken: set HEADRACE_HTTP_PORT, 0 for a free one")
             self._addresses["http"] = f"http://{self.settings.http_host}:{port}"
-            self._start_room(ENDPOINT, ["serve"], http_port=port)
+            self._start_room(ENDPOINT, ["serve", "--checked"], http_port=port)
         for name in (*self.flows, *([ENDPOINT] if self.endpoint else [])):
             self._wait_ready(name)
 

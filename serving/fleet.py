@@ -53,7 +53,7 @@ def run(settings: Settings, number: int) -> None:
 
 
 def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "headrace", "serve", "--share-port"]
+    command = [sys.executable, "-m", "headrace", "serve", "--share-port", "--checked"]
     kept = processes.dying_with_parent(command, signal.SIGTERM)
     return subprocess.Popen(kept, env=environment, start_new_session=True)
 

@@ -113,6 +113,39 @@ def test_slip_is_told_in_a_line(run: Run, words: list[str], told: list[str]) -> 
     assert len(err.splitlines()) <= 3
 
 
+MINE = """
+from dataclasses import replace
+from schemas.declare import LearnerSpec
+from schemas.payments.domain import DOMAIN as PAYMENTS
+DOMAIN = replace(PAYMENTS, learners=(*PAYMENTS.learners, {spec}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "spec", "told"),
+    [
+        (["flow", "learning"], '"x", "logistic", options={"raet": 0.15}', "did you mean 'rate'?"),
+        (["flow", "features"], '"x", "adaptive_treee"', "did you mean 'adaptive_tree'?"),
+        (["up"], '"x", "logistic", options={"rate": "fast"}', "'fast'; expected a finite number"),
+        (["demo"], '"x", "logistic", options={"focal": -3}', "-3; expected a finite number, 0 or"),
+        (["serve"], '"x", "adaptive_treee"', "did you mean 'adaptive_tree'?"),
+        (["topics"], '"x", "logistic", columns="satic"', "did you mean 'static'?"),
+    ],
+    ids=lambda part: " ".join(part) if isinstance(part, list) else None,
+)
+def test_slip_in_a_learner_of_ones_own_domain_is_told_before_anything_runs(
+    run: Run, tmp_path: Path, words: list[str], spec: str, told: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "domain.py").write_text(MINE.format(spec=f"LearnerSpec({spec})"))
+    code, out, err = run("--domain", f"{tmp_path}/mine", *words)
+    assert code == 1
+    assert "learner 'x'" in err
+    assert told in err
+    assert len((out + err).splitlines()) == 1
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

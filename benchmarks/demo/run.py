@@ -26,6 +26,7 @@ from infra.kafka import LogError
 from infra.settings import Settings
 from infra.stack import BROKER, REDIS, Stack, recorded
 from infra.terminal import utc
+from online_models.learners import make_all
 from schemas import domains
 from schemas.dataset import Stamped, load, part, write_truth
 from schemas.declare import MINUTE, Domain
@@ -80,6 +81,7 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
     KeyboardInterrupt on a signal.
     """
     domain = domains.load(plan.domain)
+    make_all(domain)
     data = load(plan.domain)
     days = data.DEMO.days if plan.days is None else plan.days
     span = part(data.span(), domain.timezone, plan.start, days)

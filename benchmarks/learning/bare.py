@@ -19,8 +19,8 @@ from online_models.learners.adaptive_tree import AdaptiveTreeOptions
 from online_models.learners.curves import CLIP, KNOTS, REACH, STEP
 from online_models.learners.encoding import inputs
 from online_models.learners.hoeffding_tree import HoeffdingTreeOptions
-from online_models.learners.learner import options
 from online_models.learners.logistic import LogisticOptions
+from online_models.learners.options import options
 from schemas.declare import Domain, LearnerSpec
 
 Row = Mapping[str, float]

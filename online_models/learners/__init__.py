@@ -20,22 +20,32 @@ from online_models.learners import (
     wrapped,
 )
 from online_models.learners.learner import Learner, Reaction
-from schemas.declare import DeclarationError, Domain, LearnerSpec
+from schemas.checks import known
+from schemas.declare import Domain, LearnerSpec
 
-__all__ = ["KINDS", "Learner", "Reaction", "make"]
+__all__ = ["KINDS", "Learner", "Reaction", "make", "make_all"]
 
 
 def make(spec: LearnerSpec, domain: Domain, seed: int) -> Learner:
-    """A learner that has learned nothing; raises DeclarationError for an unknown kind or option."""
-    if spec.kind not in KINDS:
-        known = ", ".join(KINDS)
-        raise DeclarationError(f"learner {spec.name!r}: no kind {spec.kind!r}; there are {known}")
+    """A learner that has learned nothing; raises DeclarationError for an unknown kind or option.
+
+    So it does for an option whose value has no sense.
+    """
+    known(f"learner {spec.name!r}", "kind", spec.kind, KINDS)
     around, plain = wrapped.wrapping(spec)
     tilted = replace(domain, prior=around.tilted(domain.prior)) if around.resamples else domain
     learner = KINDS[spec.kind](plain, tilted, seed)
     if around.resamples:
         learner = wrapped.Resampled(learner, around, domain.prior, seed)
     return wrapped.Calibrated(learner) if around.calibrate else learner
+
+
+def make_all(domain: Domain, seed: int = 0) -> list[Learner]:
+    """Every learner of the domain, so that a slip in any is told before one is needed.
+
+    Raises DeclarationError as `make` does.
+    """
+    return [make(spec, domain, seed) for spec in domain.learners]
 
 
 KINDS: Mapping[str, Callable[[LearnerSpec, Domain, int], Learner]] = {

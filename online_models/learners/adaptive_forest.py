@@ -12,7 +12,8 @@ from online_models.export.graph import Graph
 from online_models.export.parts import add_forest
 from online_models.learners.encoding import Encoding, Inputs, inputs
 from online_models.learners.hoeffding_tree import LeanSplitter, Node, as_forest
-from online_models.learners.learner import EncodedLearner, Reaction, options
+from online_models.learners.learner import EncodedLearner, Reaction
+from online_models.learners.options import options
 from schemas.declare import Domain, LearnerSpec
 
 

@@ -15,7 +15,8 @@ from river.tree.nodes.htc_nodes import LeafMajorityClass, LeafNaiveBayesAdaptive
 
 from online_models.learners.encoding import Inputs, inputs
 from online_models.learners.hoeffding_tree import HoeffdingTree, HoeffdingTreeOptions, LeanSplitter
-from online_models.learners.learner import Reaction, options
+from online_models.learners.learner import Reaction
+from online_models.learners.options import options
 from schemas.declare import Domain, LearnerSpec
 
 

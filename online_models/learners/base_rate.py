@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from online_models.export.graph import Graph
 from online_models.learners.encoding import inputs
-from online_models.learners.learner import EncodedLearner, options
+from online_models.learners.learner import EncodedLearner
+from online_models.learners.options import options
 from schemas.declare import Domain, LearnerSpec
 
 

@@ -19,8 +19,9 @@ from online_models.export.graph import Graph
 from online_models.export.parts import add_forest
 from online_models.forest import Forest, Growing, joined
 from online_models.learners.encoding import Inputs, inputs
-from online_models.learners.learner import EncodedLearner, Reaction, options
+from online_models.learners.learner import EncodedLearner, Reaction
 from online_models.learners.logits import logit, sigmoid
+from online_models.learners.options import options
 from online_models.learners.rates import Rates, Row
 from schemas.declare import Domain, LearnerSpec
 

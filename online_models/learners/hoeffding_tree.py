@@ -19,7 +19,8 @@ from online_models.export.graph import Graph
 from online_models.export.parts import add_forest
 from online_models.forest import Forest, Growing
 from online_models.learners.encoding import Encoding, Inputs, inputs, undo_signed_log
-from online_models.learners.learner import EncodedLearner, options
+from online_models.learners.learner import EncodedLearner
+from online_models.learners.options import options
 from schemas.declare import Domain, LearnerSpec
 
 Node: TypeAlias = Branch | HTLeaf | None

@@ -6,14 +6,11 @@ number a category; NaN where unknown) and decides itself what of it to use.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
-
-from schemas.declare import DeclarationError, LearnerSpec
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 Seen = TypeVar("Seen")
 
@@ -143,21 +140,3 @@ class EncodedLearner(ABC, Generic[Seen]):
             raise ValueError(f"learner {self.name!r}: label {label!r}; expected 0 or 1")
         if not 0 <= weight < math.inf:
             raise ValueError(f"learner {self.name!r}: weight {weight!r}; expected 0 or more")
-
-
-class _Dataclass(Protocol):
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-Declared = TypeVar("Declared", bound=_Dataclass)
-
-
-def options(spec: LearnerSpec, kind: type[Declared]) -> Declared:
-    """The spec's options as the kind's dataclass; raises DeclarationError naming an unknown one."""
-    known = [field.name for field in dataclasses.fields(kind)]
-    for name in spec.options:
-        if name not in known:
-            raise DeclarationError(
-                f"learner {spec.name!r}: no option {name!r}; {spec.kind} has {', '.join(known)}"
-            )
-    return kind(**spec.options)

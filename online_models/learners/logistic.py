@@ -23,9 +23,10 @@ from online_models.learners.buckets import Buckets
 from online_models.learners.curves import CLIP, PLACES, STEP, Curves
 from online_models.learners.encoding import Inputs, inputs, signed_log
 from online_models.learners.focal import Focal
-from online_models.learners.learner import EncodedLearner, options
+from online_models.learners.learner import EncodedLearner
 from online_models.learners.linear import Linear, Scaler
-from schemas.declare import DeclarationError, Domain, LearnerSpec
+from online_models.learners.options import options
+from schemas.declare import Domain, LearnerSpec
 
 F8 = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -162,8 +163,4 @@ class Logistic(EncodedLearner[_Seen]):
 def make(spec: LearnerSpec, domain: Domain, seed: int) -> Logistic:
     """Logistic regression for a domain; nothing in it is random."""
     seen, chosen = inputs(domain, spec.columns), options(spec, LogisticOptions)
-    if chosen.focal < 0:
-        raise DeclarationError(f"learner {spec.name!r}: focal {chosen.focal}; expected 0 or more")
-    if chosen.eps <= 0:
-        raise DeclarationError(f"learner {spec.name!r}: eps {chosen.eps}; expected above 0")
     return Logistic(spec.name, seen, domain.prior, chosen)

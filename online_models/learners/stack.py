@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from online_models.export.graph import Graph
 from online_models.learners.blending import DRIFT, SPREAD, Blend
-from online_models.learners.learner import Learner, Reaction, options
+from online_models.learners.learner import Learner, Reaction
+from online_models.learners.options import options
 from schemas.declare import DeclarationError, Domain, LearnerSpec
 
 Make = Callable[[LearnerSpec, Domain, int], Learner]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from online_models.export.graph import Graph
 from online_models.learners.blending import Blend
 from online_models.learners.learner import Learner, Reaction
 from online_models.learners.logits import NARROW, logit, sigmoid
+from online_models.learners.options import AROUND, options
 from online_models.samples.reservoirs import Uniform
 from schemas.declare import DeclarationError, LearnerSpec
 
@@ -51,24 +52,19 @@ class Wrapping:
         return sigmoid(logit(prior) + self.tilt)
 
 
-NAMES = tuple(field.name for field in fields(Wrapping))
-
-
 def wrapping(spec: LearnerSpec) -> tuple[Wrapping, LearnerSpec]:
     """What a spec asks for around the learner, and the spec without it.
 
-    Raises DeclarationError for a share or a number that makes no sense.
+    Raises DeclarationError for a share or a number that makes no sense, and around a stack, which
+    blends what its parts say as it is.
     """
-    chosen = Wrapping(**{name: spec.options[name] for name in NAMES if name in spec.options})
-    sense = 0 < chosen.keep <= 1 and chosen.positives > 0 and chosen.rehearse >= 0
-    if not sense or chosen.kept < 1:
+    asked = {name: spec.options[name] for name in AROUND if name in spec.options}
+    if asked and spec.kind == "stack":
         raise DeclarationError(
-            f"learner {spec.name!r}: keep {chosen.keep}, positives {chosen.positives}, rehearse "
-            f"{chosen.rehearse}, kept {chosen.kept}; expected 0 < keep <= 1, positives > 0, "
-            "rehearse >= 0 and kept >= 1"
+            f"learner {spec.name!r}: {', '.join(asked)} around a stack; expected around its parts"
         )
-    left = {name: value for name, value in spec.options.items() if name not in NAMES}
-    return chosen, replace(spec, options=left)
+    left = {name: value for name, value in spec.options.items() if name not in AROUND}
+    return options(replace(spec, options=asked), Wrapping), replace(spec, options=left)
 
 
 class Calibrated:
