@@ -136,16 +136,24 @@ for name, group in {
 
 
 def main() -> None:
-    """Runs a command; an error of our own is told in one line, with exit code 1."""
+    """Runs a command; an error of our own or of a path is told in a line, with exit code 1."""
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if "--debug" in sys.argv or type(error).__module__.split(".")[0] not in OWN:
+        told = _told(error)
+        if "--debug" in sys.argv or told is None:
             raise
-        complain(error)
+        complain(told)
         sys.exit(1)
+
+
+def _told(error: Exception) -> str | None:
+    """An error of our own, or of a path that cannot be used, in a line; None for any other."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename2 or error.filename}: {error.strerror}"
+    return str(error) if type(error).__module__.split(".")[0] in OWN else None
 
 
 if __name__ == "__main__":

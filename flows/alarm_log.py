@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from infra import inspection
 from infra.settings import Settings
+from infra.written import ending, new_file
 from schemas.declare import Domain
 
 BAR = 40
@@ -56,7 +58,8 @@ def _bar(share: float, most: float) -> str:
 
 
 def draw(alarm: Alarm, path: Path) -> None:
-    """The two histograms as a picture."""
+    """The two histograms as a picture; raises UnknownFormat and UnwritableFileError."""
+    kind = ending(path, (f".{each}" for each in FigureCanvasBase.get_supported_filetypes()))
     figure = Figure(figsize=(9, 5), layout="constrained", dpi=110)
     axes = figure.subplots()
     places = range(len(alarm["bins"]))
@@ -66,8 +69,8 @@ def draw(alarm: Alarm, path: Path) -> None:
     axes.set_ylabel("share of records")
     axes.set_title(headline(alarm), fontsize=10)
     axes.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with new_file(path) as file:
+        figure.savefig(file, format=kind[1:])
 
 
 def headline(alarm: Alarm) -> str:

@@ -61,7 +61,9 @@ def alarms(
 def show(
     ctx: typer.Context,
     id_: Annotated[str, typer.Argument(metavar="ID", help="Its id, or how the id begins.")],
-    file: Annotated[Path | None, typer.Option("--out", help="Draw to a PNG file too.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="Draw to a file .png, .svg, .pdf, … too.")
+    ] = None,
 ) -> None:
     """One alarm with its two histograms: the reference's and the window's.
 

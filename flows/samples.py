@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from infra import inspection
 from infra.settings import Settings
+from infra.written import ending, new_file
 from online_models.samples.sampling import whole
 from schemas.declare import Domain
 
@@ -23,10 +24,6 @@ Record = Mapping[str, Any]
 
 class NoSuchSample(LookupError):
     """There is no sample of that name, or none yet; names what there is."""
-
-
-class UnknownFormat(ValueError):
-    """The file's ending names no format that is written here."""
 
 
 def read(settings: Settings, domain: Domain) -> dict[str, Record]:
@@ -67,14 +64,15 @@ def flat(domain: Domain, row: Record) -> dict[str, Any]:
 
 
 def write(domain: Domain, sample: Record, file: Path) -> int:
-    """Writes the rows as Parquet or JSON lines, by the file's ending; gives their number."""
+    """Writes the rows as Parquet or JSON lines, by the file's ending; gives their number.
+
+    Raises UnknownFormat and UnwritableFileError.
+    """
+    kind = ending(file, (".parquet", ".jsonl", ".ndjson"))
     rows = [flat(domain, row) for row in sample["rows"]]
-    if file.suffix == ".parquet":
-        file.parent.mkdir(parents=True, exist_ok=True)
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
-    elif file.suffix in {".jsonl", ".ndjson"}:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    else:
-        raise UnknownFormat(f"{file}: expected a name that ends in .parquet or .jsonl")
+    with new_file(file) as out:
+        if kind == ".parquet":
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), out)
+        else:
+            out.write("".join(f"{json.dumps(row)}\n" for row in rows).encode())
     return len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -12,6 +13,7 @@ import msgspec
 import pyarrow
 import pyarrow.parquet
 
+from infra.written import ending, new_file
 from serving.answers import Answer
 
 ENDINGS = (".avro", ".jsonl", ".ndjson", ".parquet")
@@ -24,40 +26,31 @@ _ARROW = {
 }
 
 
-class UnknownFormat(ValueError):
-    """The file's ending names no format that is written here."""
-
-
 class AnswerFile:
-    """Takes answers, and is there under its name once it is left without an error."""
+    """Takes answers, and is there under its name once it is left without an error.
+
+    Raises UnknownFormat and UnwritableFileError.
+    """
 
     def __init__(self, path: Path) -> None:
-        if path.suffix not in ENDINGS:
-            raise UnknownFormat(f"{path}: expected a name that ends in {', '.join(ENDINGS)}")
-        self._path = path
-        self._part = path.with_name(f".{path.name}.part")
+        self._path, self._ending = path, ending(path, ENDINGS)
         self._avro: Any = None
         self._parquet: Any = None
 
     def __enter__(self) -> AnswerFile:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._part.open("wb")
-        if self._path.suffix == ".avro":
-            self._avro = fastavro.write.Writer(self._file, avro_schema(), codec="deflate")
-        elif self._path.suffix == ".parquet":
-            self._parquet = pyarrow.parquet.ParquetWriter(self._file, arrow_schema())
+        with ExitStack() as closing:
+            self._file = closing.enter_context(new_file(self._path))
+            if self._ending == ".avro":
+                self._avro = fastavro.write.Writer(self._file, avro_schema(), codec="deflate")
+                closing.callback(self._avro.flush)
+            elif self._ending == ".parquet":
+                self._parquet = pyarrow.parquet.ParquetWriter(self._file, arrow_schema())
+                closing.callback(self._parquet.close)
+            self._closing = closing.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._avro is not None:
-            self._avro.flush()
-        if self._parquet is not None:
-            self._parquet.close()
-        self._file.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink()
+    def __exit__(self, *raised: Any) -> None:
+        self._closing.__exit__(*raised)
 
     def write(self, places: Sequence[str], answers: Sequence[Answer]) -> None:
         """Appends answers, each with the place of its row."""
@@ -65,7 +58,7 @@ class AnswerFile:
             {"place": place, **msgspec.structs.asdict(answer)}
             for place, answer in zip(places, answers, strict=True)
         ]
-        if self._path.suffix in {".jsonl", ".ndjson"}:
+        if self._ending in {".jsonl", ".ndjson"}:
             encode = msgspec.json.encode
             told = ({n: v for n, v in row.items() if v is not msgspec.UNSET} for row in rows)
             self._file.write(b"".join(encode(row) + b"\n" for row in told))

@@ -113,11 +113,14 @@ def predict(
 def _predict_all(
     settings: Settings, file: Path | None, from_: str | None, to: Path | None, log: bool
 ) -> None:
+    from infra.written import check_apart
     from schemas import domains
     from serving import bulk
 
     if to is None or (file is None) == (from_ is None):
         raise typer.BadParameter("give --file or --from, and --out")
+    if file:
+        check_apart(file, to)
     domain = domains.load(settings.domain)
     asked = bulk.of_file(domain, file) if file else bulk.of_topic(settings, domain, str(from_))
     with progress_bar() as progress:

@@ -262,3 +262,25 @@ def test_topics_are_created_and_told(run: Run, broker: str, redis_url: str) -> N
     for stream in topics.STREAMS:
         assert f"flights.{stream}" in out
     assert "missing" not in out
+
+
+def test_the_file_that_is_read_is_not_written(run: Run, tmp_path: Path) -> None:
+    asked, link = tmp_path / "asked.jsonl", tmp_path / "link.jsonl"
+    asked.write_text("{}\n")
+    link.symlink_to(asked)
+    for out in (asked, link):
+        code, _, err = run("predict", "--file", str(asked), "--out", str(out))
+        assert code == 1
+        assert err == f"{out} is {asked}, which is read; expected another file\n"
+    assert asked.read_text() == "{}\n"
+
+
+def test_any_path_that_cannot_be_written_is_told_in_a_line(
+    run: Run, tmp_path: Path, broker: str, redis_url: str
+) -> None:
+    (tmp_path / "file").touch()
+    truth = tmp_path / "file" / "truth.jsonl"
+    words = ["--domain", "payments", "produce", "--dataset", "--days", "1", "--truth", str(truth)]
+    code, _, err = run(*words, kafka=broker, redis=redis_url)
+    assert code == 1
+    assert err == f"{truth.parent}: File exists\n"

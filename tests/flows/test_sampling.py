@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 import headrace
 from flows import samples
 from flows.run import run
-from flows.samples import NoSuchSample, UnknownFormat
+from flows.samples import NoSuchSample
 from infra import kafka
 from infra.settings import Settings
+from infra.written import UnknownFormat
 from online_models.samples import sampling
 from online_models.samples.sampling import Sampling
 from schemas import domains
@@ -146,7 +147,7 @@ def test_show_prints_and_writes(log: Log, monkeypatch: pytest.MonkeyPatch, tmp_p
     assert all(name in shown() for name in ("uniform", "recent", "labels"))
     with pytest.raises(NoSuchSample, match="did you mean 'labels'"):
         samples.read_one(log.settings, log.domain, "lables")
-    with pytest.raises(UnknownFormat, match=r"\.parquet or \.jsonl"):
+    with pytest.raises(UnknownFormat, match=r"ends in \.parquet, \.jsonl"):
         samples.write(log.domain, {"rows": []}, tmp_path / "labels.csv")
 
 

@@ -21,10 +21,10 @@ from infra import inspection
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
+from infra.written import UnknownFormat
 from schemas import domains
 from schemas.declare import Domain
 from serving import bulk
-from serving.answer_files import UnknownFormat
 from serving.answers import Answer
 from serving.bulk import NoSuchRange, NotReady, Questions
 from tests.serving.worlds import World, world
