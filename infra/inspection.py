@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from infra import kafka
 from infra.decoding import Decoder, raw
@@ -66,28 +66,24 @@ def topics(settings: Settings, domain: Domain) -> list[Topic]:
 
 def records(settings: Settings, topic: str, partitions: int) -> int:
     """How many records a topic holds (compacted ones: has held since its first)."""
+    return sum(end - begin for begin, end in spans(settings, topic, range(partitions)).values())
+
+
+def spans(settings: Settings, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """First and next offset by partition: the watermark, corrected by what is read after it."""
     client = kafka.consumer(settings)
     try:
-        return sum(
-            end - begin for begin, end in _spans(client, settings, topic, partitions).values()
-        )
+        found = {
+            p: client.get_watermark_offsets(TopicPartition(topic, p), timeout=settings.wait_s)
+            for p in partitions
+        }
+        client.assign([TopicPartition(topic, p, end) for p, (_, end) in found.items()])
+        for message in kafka.until_end(client, settings, topic, len(partitions)):
+            begin, _ = found[message.partition()]
+            found[message.partition()] = (begin, message.offset() + 1)
+        return found
     finally:
         client.close()
-
-
-def _spans(
-    client: Consumer, settings: Settings, topic: str, partitions: int
-) -> dict[int, tuple[int, int]]:
-    """First and next offset by partition: the watermark, corrected by what is read after it."""
-    spans = {
-        p: client.get_watermark_offsets(TopicPartition(topic, p), timeout=settings.wait_s)
-        for p in range(partitions)
-    }
-    client.assign([TopicPartition(topic, p, end) for p, (_, end) in spans.items()])
-    for message in kafka.until_end(client, settings, topic, partitions):
-        begin, _ = spans[message.partition()]
-        spans[message.partition()] = (begin, message.offset() + 1)
-    return spans
 
 
 def read(settings: Settings, domain: Domain, stream: str) -> Iterator[dict[str, Any]]:

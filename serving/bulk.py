@@ -56,10 +56,10 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True)
 class Questions:
-    """What is to be answered; `done` of `size` tell how far it was read, 0 where unknown."""
+    """What is to be answered; `done` of `size` tell how far it was read, None where unknown."""
 
     items: Iterable[Question | BadRow]
-    size: int = 0
+    size: int | None = None
     done: Callable[[], int] = lambda: 0
     close: Callable[[], None] = lambda: None
 
@@ -78,7 +78,7 @@ def of_file(domain: Domain, path: Path) -> Questions:
     """The rows of an Avro, JSON lines or Parquet file; raises UnreadableFileError."""
     rows = open_file(path, {"request": domain.schemas["request"]}, "request")
     items = (row if isinstance(row, BadRow) else Question(row.place, row.record) for row in rows)
-    return Questions(items, rows.size, lambda: rows.done, rows.handle.close)
+    return Questions(items, rows.size or None, lambda: rows.done, rows.handle.close)
 
 
 def of_topic(settings: Settings, domain: Domain, words: str) -> Questions:
@@ -90,15 +90,17 @@ def of_topic(settings: Settings, domain: Domain, words: str) -> Questions:
     name, _, partition = name.partition("/")
     topic = domain.topic(name) if name in topics.STREAMS else name
     start, end = _offsets(words, offsets)
-    if partition and not partition.isdigit():
+    if partition and not partition.isdecimal():
         raise _refused(words)
     all_of_it = list(range(kafka.partitions_of(settings, topic)))
     if partition and int(partition) not in all_of_it:
         raise NoSuchRange(f"{topic} has partitions 0 to {len(all_of_it) - 1}, not {partition}")
     which = [int(partition)] if partition else all_of_it
-    size = 0
-    if start is None and end is None and not partition:
-        size = inspection.records(settings, topic, len(all_of_it))
+    spans = inspection.spans(settings, topic, which).values()
+    size = sum(
+        len(range(max(low, start or 0), min(high, high if end is None else end)))
+        for low, high in spans
+    )
     read = [0]
     return Questions(_read(settings, domain, topic, which, start, end, read), size, lambda: read[0])
 
@@ -107,8 +109,10 @@ def _offsets(words: str, offsets: str) -> tuple[int | None, int | None]:
     if not offsets:
         return None, None
     start, dash, end = offsets.partition("-")
-    if not dash or not (start + end).isdigit():
+    if not dash or not (start + end).isdecimal():
         raise _refused(words)
+    if start and end and int(start) > int(end):
+        raise NoSuchRange(f"range {words!r} begins at {start}, above {end}; expected START-END")
     return int(start) if start else None, int(end) if end else None
 
 

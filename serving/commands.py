@@ -124,7 +124,7 @@ def _predict_all(
     domain = domains.load(settings.domain)
     asked = bulk.of_file(domain, file) if file else bulk.of_topic(settings, domain, str(from_))
     with progress_bar() as progress:
-        task = progress.add_task("answered", total=asked.size or None, at="")
+        task = progress.add_task("answered", total=asked.size, at="")
         done = bulk.run(
             settings,
             domain,

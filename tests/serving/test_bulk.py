@@ -33,6 +33,9 @@ LEFT_OUT = {field.name for field in fields(Answer) if field.default is UNSET}
 """What an answer has only where there is something to say."""
 
 
+RANGES = ("", ":0-", ":0-1", ":1-1")
+
+
 @pytest.fixture(scope="module")
 def made(broker: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> World:
     home = tmp_path_factory.mktemp("bulk")
@@ -119,15 +122,24 @@ def test_a_range_of_a_topic_is_answered_and_logged_where_asked(
     after = list(inspection.read(made.settings, made.domain, "predictions"))
     assert len(after) == len(logged) + len(told)
     some = tmp_path / "some.jsonl"
-    done = score(made, bulk.of_topic(made.settings, made.domain, "requests/2:3-9"), some)
+    asked = bulk.of_topic(made.settings, made.domain, "requests/2:3-9")
+    done = score(made, asked, some)
+    assert (asked.size, asked.done(), done.answers) == (6, 6, 6)
+    sizes = [bulk.of_topic(made.settings, made.domain, f"requests{words}").size for words in RANGES]
+    assert sizes == [len(told) + 1, len(told) + 1, 4, 0]
     topic = made.domain.topic("requests")
     assert [row["place"] for row in read(some)] == [f"{topic}/2/{n}" for n in range(3, 9)]
     assert len(list(inspection.read(made.settings, made.domain, "predictions"))) == len(after)
 
 
-@pytest.mark.parametrize("words", ["requests:5", "requests:a-b", "requests/x", "requests/9:0-1"])
+@pytest.mark.parametrize(
+    "words",
+    ["requests:5", "requests:a-b", "requests/x", "requests/9:0-1", "requests:²-3", "requests:9-2"],
+)
 def test_a_range_that_is_none_is_refused(made: World, words: str) -> None:
-    with pytest.raises(NoSuchRange, match=r"expected TOPIC|has partitions 0 to 3"):
+    with pytest.raises(
+        NoSuchRange, match=r"expected TOPIC|partitions 0 to 3|at 9, above 2; expected"
+    ):
         bulk.of_topic(made.settings, made.domain, words)
 
 
