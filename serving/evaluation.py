@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +15,10 @@ ALL = ""
 """Stands for no slice."""
 
 
+class NoSuchSlice(LookupError):
+    """The domain has no slice of that name."""
+
+
 class Line(NamedTuple):
     """One arm in one window (its start in ms) and slice (`slice=value`, or ALL)."""
 
@@ -24,12 +29,16 @@ class Line(NamedTuple):
 
 
 def evaluate(settings: Settings, domain: Domain, window: int, by: str | None) -> list[Line]:
-    """Prequential measures of each arm, served or not; windows start at multiples of `window` ms.
+    """Prequential measures of each arm, served or not, by when the labels came.
 
-    `by` is one of the domain's slices. Raises ValueError naming the slices there are.
+    Windows start at multiples of `window` ms. `by` is one of the domain's slices. Raises
+    NoSuchSlice naming the slices there are.
     """
     if by is not None and by not in domain.slices:
-        raise ValueError(f"no slice {by!r}; {domain.name} has {', '.join(domain.slices)}")
+        near = difflib.get_close_matches(by, domain.slices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        known = ", ".join(domain.slices) or "none"
+        raise NoSuchSlice(f"no slice {by!r}; {domain.name} has {known}{hint}")
     slices: Mapping[str, str] = {}
     if by is not None:
         examples = inspection.read(settings, domain, "examples")

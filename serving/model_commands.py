@@ -48,11 +48,15 @@ def card(
 
 def evaluate(
     ctx: typer.Context,
-    days: Annotated[float, typer.Option(min=0.01, help="Days of event time in a window.")] = 7.0,
+    days: Annotated[
+        float, typer.Option(min=0.01, help="Days in a window, by when labels came.")
+    ] = 7.0,
     by: Annotated[str | None, typer.Option(help="One of the domain's slices too.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Only these arms.")] = None,
 ) -> None:
     """How every arm does on all traffic, by window and slice, before it learned from an example.
+
+    Windows are by the time at which a label came, not by that of its question.
 
     \b
       headrace evaluate

@@ -98,6 +98,7 @@ def test_the_helps_have_examples_to_check() -> None:
         (["predict", "carier=UA"], ["'carier'", "did you mean 'carrier'"]),
         (["predict", "--json", "{"], ["request"]),
         (["predict", "--json", "[1]"], ["request"]),
+        (["evaluate", "--by", "carier"], ["'carier'", "origin", "did you mean 'carrier'"]),
         (["demo", "--days", "0"], ["days", "0"]),
         (["demo", "--domain", "payment"], ["'payment'", "did you mean 'payments'"]),
         (["status"], []),
