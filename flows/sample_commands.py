@@ -33,6 +33,9 @@ def show(
       headrace sample show
       headrace sample show labels --rows 10
       headrace sample show labels --out labels.parquet
+
+    A row's weight is how many examples of the stream it stands for: weights of all rows, or of a
+    slice's, add up to their number in the mean.
     """
     from flows import samples
     from schemas import domains

@@ -108,6 +108,21 @@ class Weighted(Generic[T]):
             item for _, _, item in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)
         ]
 
+    def stands_for(self, log_weights: Sequence[float]) -> list[float]:
+        """How many items of the stream each of `items` stands for, given their weights in order.
+
+        Bottom-k estimator of Cohen and Kaplan, *Summarizing Data using Bottom-k Sketches* (2007):
+        given the largest rank kept, t, an item of weight w is kept with 1 - exp(-wt), and stands
+        for the inverse. The item that gives t stands for none. So the mean of a sum over any part
+        of the sample is the size of that part of the stream. All stand for themselves where all
+        were kept.
+        """
+        if self.seen == len(self._heap):
+            return [1.0] * self.seen
+        largest = -self._heap[0][0]
+        spent = [min(log_weight + largest, 700.0) for log_weight in log_weights[:-1]]
+        return [-1.0 / math.expm1(-math.exp(log_spent)) for log_spent in spent] + [0.0]
+
     def extend(self, items: Sequence[T], log_weights: Sequence[float]) -> None:
         """Offers the stream's next items with the natural logarithms of their weights.
 
@@ -185,10 +200,19 @@ class Decayed(Generic[T]):
         """How many items were offered."""
         return self._weighted.seen
 
+    def stands_for(self, times: Sequence[int]) -> list[float]:
+        """See `Weighted.stands_for`; the event times of `items` in order."""
+        return self._weighted.stands_for(self._log_weights(times))
+
     def extend(self, items: Sequence[T], times: Sequence[int]) -> None:
         """Offers the stream's next items with their event times (ms)."""
-        log_weights = np.asarray(times, dtype=float) * (math.log(2) / self.half_life)
-        self._weighted.extend(items, log_weights.tolist())
+        self._weighted.extend(items, self._log_weights(times))
+
+    def _log_weights(self, times: Sequence[int]) -> list[float]:
+        grown: list[float] = (
+            np.asarray(times, dtype=float) * (math.log(2) / self.half_life)
+        ).tolist()
+        return grown
 
     def merge(self, other: Decayed[T]) -> None:
         """Takes in a reservoir of another stream with the same half-life."""

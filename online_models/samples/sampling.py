@@ -143,8 +143,10 @@ class Sampling:
             reservoir.extend(rows, [stratum(self._sample.by, row) for row in rows])
         else:
             weighed = [row for row in rows if row.vector[self._column] > 0]  # unknown ones are not
-            weights = [math.log(row.vector[self._column]) for row in weighed]
-            reservoir.extend(weighed, weights)
+            reservoir.extend(weighed, self._log_weights(weighed))
+
+    def _log_weights(self, rows: Sequence[Row]) -> list[float]:
+        return [math.log(row.vector[self._column]) for row in rows]
 
     def _rows(self) -> Iterator[Record]:
         reservoir = self.state.reservoir
@@ -154,7 +156,12 @@ class Sampling:
         elif isinstance(reservoir, Uniform):
             yield from _records(reservoir, "")
         else:
-            yield from (_record(row, "", 1.0) for row in reservoir.items)
+            rows = reservoir.items
+            if isinstance(reservoir, Decayed):
+                weights = reservoir.stands_for([row.time for row in rows])
+            else:
+                weights = reservoir.stands_for(self._log_weights(rows))
+            yield from (_record(row, "", weight) for row, weight in zip(rows, weights, strict=True))
 
     def _strata(self) -> dict[str, int]:
         reservoir = self.state.reservoir

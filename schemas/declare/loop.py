@@ -71,6 +71,10 @@ class Sample:
     combination of what `by` names ("label" or slices), so that the rare keep their share; a
     combination that comes after the first 64 goes to the stratum "other". `publishing` says when
     a snapshot goes to the log; early ones come sooner.
+
+    The weights of a sample's rows add up, in the mean, to the examples that they were drawn from;
+    so do those of any part, such as a slice. `weighted` draws from none whose value is unknown or
+    not above 0.
     """
 
     name: str

@@ -180,6 +180,40 @@ def test_resume_equals_uninterrupted(make: Callable[[int, int], Uniform[int]]) -
     assert whole.items == resumed.items
 
 
+def adds_up(sums: Iterable[float], true: float) -> bool:
+    """Whether the sums' mean is within 4 standard errors of the truth, and those within 3 %."""
+    found = np.array(list(sums))
+    error = found.std(ddof=1) / math.sqrt(len(found))
+    return bool(error < 0.03 * true and abs(found.mean() - true) < 4 * error)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_kept_items_stand_for_the_stream_and_for_every_part_of_it(merge: bool) -> None:
+    n, logs = 60, [math.log1p(i % 4) for i in range(60)]
+    wholes, parts, flat, untold = [], [], [], []
+    for seed in range(RUNS):
+        one: Weighted[int] = Weighted(SIZE, 2 * seed)
+        one.extend(range(20 if merge else n), logs[: 20 if merge else n])
+        if merge:
+            two: Weighted[int] = Weighted(SIZE, 2 * seed + 1)
+            two.extend(range(20, n), logs[20:])
+            one.merge(pickle.loads(pickle.dumps(two)))
+        weights = one.stands_for([logs[i] for i in one.items])
+        wholes.append(sum(weights))
+        parts.append(sum(w for i, w in zip(one.items, weights, strict=True) if i % 4 < 2))
+        flat.append(n / SIZE * sum(i % 4 < 2 for i in one.items))
+        untold.append(sum(weights) * SIZE / (SIZE - 1))  # as if the threshold's item stood for some
+    assert adds_up(wholes, n)
+    assert adds_up(parts, n / 2)
+    assert not adds_up(flat, n / 2)
+    assert not adds_up(untold, n)
+
+
+@pytest.mark.parametrize("n", [3, SIZE])
+def test_items_that_were_all_kept_stand_for_themselves(n: int) -> None:
+    assert weighted(n, 1).stands_for([0.0] * n) == [1.0] * n
+
+
 def test_weights_must_be_finite_and_one_an_item() -> None:
     reservoir: Weighted[int] = Weighted(2, 0)
     for bad in ([0.0], [0.0, math.nan], [0.0, math.inf]):

@@ -7,6 +7,7 @@ import pickle
 import random
 from collections import Counter
 from dataclasses import replace
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
@@ -112,6 +113,28 @@ def test_each_kind_keeps_what_it_says(domain: Domain) -> None:
     assert strata["1|north"] == strata["0|north"] == strata["0|south"] == 20
     assert 0 < strata["1|south"] < 20
     assert sum(row["weight"] for row in kept["labels"]) == pytest.approx(5_000)
+
+
+@pytest.mark.parametrize("declared", SAMPLES[1:3], ids=lambda sample: sample.name)
+def test_uneven_rows_stand_for_the_stream_and_for_a_slice(domain: Domain, declared: Sample) -> None:
+    """Means over seeds within 4 of their standard errors, which are within 3 %."""
+    stream, column = examples(domain, 400), domain.vector_names.index("amount")
+    for i, example in enumerate(stream):
+        example["slices"] = {"city": "north" if i % 3 else "south"}
+    drawn = [e for e in stream if declared.kind == "decayed" or e["vector"][column] > 0]
+    south = sum(e["slices"]["city"] == "south" for e in drawn)
+    sums = []
+    for seed in range(300):
+        sample = Sampling(domain, replace(declared, half_life=2 * MINUTE), seed)
+        sample.take(stream)
+        rows = sample.snapshot()[0]["rows"]
+        assert len(rows) == 40
+        there = [row["weight"] for row in rows if row["slices"]["city"] == "south"]
+        sums.append((sum(row["weight"] for row in rows), sum(there)))
+    for found, true in zip(zip(*sums, strict=True), (len(drawn), south), strict=True):
+        error = stdev(found) / math.sqrt(len(found))
+        assert error < 0.03 * true
+        assert fmean(found) == pytest.approx(true, abs=4 * error)
 
 
 def test_two_samples_draw_their_own_numbers(domain: Domain) -> None:
