@@ -13,7 +13,7 @@ from typing import Any
 
 from scipy.stats import beta, norm
 
-from online_models.routes.policies import Earned
+from online_models.routes.earned import Earned
 from online_models.routes.specs import STAGES, PolicySpec
 
 FOREVER = 10**15

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from online_models.routes.canary import Canary
+from online_models.routes.earned import Earned
 from online_models.routes.exploring import Exploring
-from online_models.routes.policies import Earned
 from online_models.routes.rewards import Reward, reward_of
 from online_models.routes.route import Edition
 from online_models.routes.specs import ANY, PolicySpec, declared, shares, spec_of
@@ -320,10 +320,7 @@ class Routing:
             {
                 "arm": arm,
                 "context": context,
-                "weight": earned.weight,
-                "total": earned.total,
-                "squares": earned.squares,
-                "time": earned.time,
+                **asdict(earned),
                 "reward": self._captured[arm].reward if context == ANY else earned.mean,
             }
             for context, arms in self.posteriors().items()

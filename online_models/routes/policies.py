@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
 import numpy as np
 from scipy.special import log_ndtr
+
+from online_models.routes.earned import Earned
 
 Distribution = dict[str, float]
 """Probability by arm; sums to 1."""
@@ -23,49 +25,6 @@ Distribution = dict[str, float]
 
 class PolicyError(ValueError):
     """A policy cannot be what was asked; names the option, the found and the expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Earned:
-    """What an arm has earned: rewards with weights that halve with every half-life of event time.
-
-    `weight`, `total` and `squares` are sums of w, w r and w r² as of `time` (ms).
-    """
-
-    weight: float = 0.0
-    total: float = 0.0
-    squares: float = 0.0
-    time: int = 0
-
-    def add(self, reward: float, time: int, half_life: int, weight: float = 1.0) -> Earned:
-        """With one more reward earned at `time`; a negative weight takes one back."""
-        if time > self.time:
-            keep, newest = _decay(time - self.time, half_life), time
-        else:
-            keep, newest = 1.0, self.time
-            weight *= _decay(self.time - time, half_life)
-        return Earned(
-            weight=self.weight * keep + weight,
-            total=self.total * keep + weight * reward,
-            squares=self.squares * keep + weight * reward * reward,
-            time=newest,
-        )
-
-    def at(self, time: int, half_life: int) -> Earned:
-        """The same, seen from a later time: weights have shrunk."""
-        keep = _decay(max(time - self.time, 0), half_life)
-        return replace(
-            self,
-            weight=self.weight * keep,
-            total=self.total * keep,
-            squares=self.squares * keep,
-            time=max(time, self.time),
-        )
-
-    @property
-    def mean(self) -> float:
-        """Mean reward; NaN before the first."""
-        return self.total / self.weight if self.weight > 0 else math.nan
 
 
 class Policy(Protocol):
@@ -128,7 +87,7 @@ class EpsilonGreedy:
 class UpperConfidence:
     """The arm with the highest upper bound: UCB1 of Auer, Cesa-Bianchi and Fischer (2002).
 
-    The bound is scaled by the pooled standard deviation of the rewards instead of their range;
+    The bound is scaled by the pooled deviation of the rewards instead of their range;
     with discounted weights it is the D-UCB of Garivier and Moulines (2011). `explore` is shared
     by all arms, so that the log can judge other policies.
     """
@@ -177,9 +136,9 @@ class Thompson:
         totals = np.array([one.total for one in earned.values()])
         pooled = totals.sum() / weights.sum() if weights.sum() > 0 else 0.0
         means = (totals + self.prior * pooled) / (weights + self.prior)
-        within = np.array([_within(one) for one in earned.values()])
-        variances = (within + self.prior * max(_spread(earned), 1e-9) ** 2) / (weights + self.prior)
-        deviations = np.sqrt(variances / (weights + self.prior))
+        noise = np.array([one.noise for one in earned.values()])
+        noise += self.prior * max(_spread(earned), 1e-9) ** 2
+        deviations = np.sqrt(noise) / (weights + self.prior)
         best = _largest(means, deviations)
         return _floored(dict(zip(earned, best.tolist(), strict=True)), self.explore)
 
@@ -209,10 +168,6 @@ def lot(unit: str, purpose: str) -> float:
     return (int.from_bytes(digest, "big") + 0.5) / 2**64
 
 
-def _decay(age: int, half_life: int) -> float:
-    return float(2.0 ** (-age / half_life))
-
-
 def _normal(weights: Distribution) -> Distribution:
     total = sum(weights.values())
     return {arm: weight / total for arm, weight in weights.items()}
@@ -235,16 +190,14 @@ def _hopeful(mean: float) -> float:
 
 
 def _spread(earned: Mapping[str, Earned]) -> float:
-    """The pooled standard deviation of rewards around their arm's mean; 1 before there are two."""
+    """The pooled noise of a reward by its weight; 1 before there are two.
+
+    Where all weigh 1 it is the standard deviation of rewards around their arm's mean.
+    """
     weight = sum(one.weight for one in earned.values())
     if weight <= 1:
         return 1.0
-    return math.sqrt(sum(map(_within, earned.values())) / weight)
-
-
-def _within(one: Earned) -> float:
-    """The sum of squares around the mean."""
-    return max(one.squares - one.total**2 / one.weight, 0.0) if one.weight > 0 else 0.0
+    return math.sqrt(sum(one.noise for one in earned.values()) / weight)
 
 
 def _largest(means: np.ndarray, deviations: np.ndarray) -> np.ndarray:

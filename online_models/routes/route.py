@@ -14,7 +14,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from online_models.routes.policies import Distribution, Earned, choose, lot
+from online_models.routes.earned import Earned
+from online_models.routes.policies import Distribution, choose, lot
 from online_models.routes.specs import ANY, PolicySpec, shares, spec_of
 from schemas.declare import Domain
 
@@ -120,8 +121,7 @@ def posteriors_of(route: Mapping[str, Any]) -> dict[str, dict[str, Earned]]:
     """What the arms have earned, by context and arm, from a record of `route.avsc`."""
     found: dict[str, dict[str, Earned]] = {}
     for each in route["posteriors"]:
-        earned = Earned(each["weight"], each["total"], each["squares"], each["time"])
-        found.setdefault(each["context"], {})[each["arm"]] = earned
+        found.setdefault(each["context"], {})[each["arm"]] = Earned.of(each)
     return found
 
 

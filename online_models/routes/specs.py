@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from online_models.routes.earned import Earned
 from online_models.routes.policies import (
     Distribution,
-    Earned,
     EpsilonGreedy,
     Policy,
     PolicyError,
@@ -38,7 +38,7 @@ it would else be over before the first; limits of its share of failures and its 
 the guard-rails are before they speak."""
 
 PULL = 30.0
-"""Rewards that the overall mean of an arm is worth within a context."""
+"""Rewards, seen or stood for, that the overall mean of an arm is worth within a context."""
 
 _BANDITS: Mapping[str, tuple[Callable[..., Policy], Mapping[str, float]]] = {
     "epsilon-greedy": (EpsilonGreedy, {"epsilon": 0.1}),
@@ -204,10 +204,4 @@ def _pulled(within: Earned, overall: Earned) -> Earned:
     """What a context has earned, with PULL rewards such as the arm earns overall."""
     if overall.weight <= 0:
         return within
-    part = min(PULL, overall.weight) / overall.weight
-    return Earned(
-        within.weight + part * overall.weight,
-        within.total + part * overall.total,
-        within.squares + part * overall.squares,
-        within.time,
-    )
+    return within.plus(overall.faded(min(PULL, overall.weight) / overall.weight))

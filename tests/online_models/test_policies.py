@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
+from online_models.routes.earned import Earned
 from online_models.routes.policies import (
-    Earned,
     EpsilonGreedy,
     Policy,
     PolicyError,
