@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.learning.quality import turns
 from benchmarks.routing.worlds import I8, NAMES, Arms, domain_of
 from online_models.routes.earning import Entry, Routing
-from online_models.routes.route import route_of
+from online_models.routes.route import Chosen, route_of
 from online_models.routes.specs import PolicySpec, checked
 from schemas.declare import DAY, Domain
 
@@ -81,12 +81,13 @@ def choices(world: Arms, run: Run) -> I8:
             raise RuntimeError(f"{run.name} has no arm for question {question}")
         arm[question] = NAMES.index(chosen.arm)
         if run.policy == "canary":
-            pending.append(("prediction", _prediction(chosen.arm, chosen.policy, at)))
+            pending.append(("prediction", _prediction(world.requests[question]["id"], chosen, at)))
     return arm
 
 
-def _prediction(arm: str, policy: str, at: int) -> dict[str, Any]:
-    return {"time": at, "arm": arm, "policy": policy, "degraded": [], "model_ms": 1.0}
+def _prediction(request_id: str, chosen: Chosen, at: int) -> dict[str, Any]:
+    answered = {"id": request_id, "time": at, "arm": chosen.arm, "policy": chosen.policy}
+    return {**answered, "degraded": [], "model_ms": 1.0}
 
 
 def _learned(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scipy.stats import beta, norm
+from scipy.stats import beta, t
 
 from online_models.routes.earned import Earned
 from online_models.routes.specs import STAGES, PolicySpec
@@ -20,16 +20,42 @@ FOREVER = 10**15
 """A half-life that forgets nothing."""
 FEW = 30
 """Answers or rewards before which no guard-rail speaks."""
+GUARDS = 3
+"""Guard-rails, which share the risk of a retreat without cause: failures, times and rewards."""
+REMEMBERED = 10_000
+"""Answers whose second copies are known at most."""
 RUNNING, PROMOTED, RETREATED = "running", "promoted", "retreated"
 FAILED = "model:"
 """Begins the reason in `degraded` of an answer that the arm's model did not give."""
 
 
 @dataclass(slots=True)
+class Looks:
+    """When a guard-rail looks, and how sure it must be then; can be pickled.
+
+    A test that looks after every record finds something some day. So it looks at records number
+    FEW, 2 FEW, 4 FEW and so on, and when a stage ends, and spends half of what is left of its risk
+    each time: what it errs in all stays below `risk` however often it looks (alpha spending: Lan
+    and DeMets, *Discrete Sequential Boundaries for Clinical Trials*, 1983).
+    """
+
+    risk: float
+    done: int = 0
+
+    def due(self, records: int, ends: bool) -> float:
+        """The risk of a look now; 0 where it is not time for one."""
+        if records < FEW or (records < FEW * 2**self.done and not ends):
+            return 0.0
+        self.done += 1
+        return self.risk * 0.5**self.done
+
+
+@dataclass(slots=True)
 class Canary:
     """How far a canary is; can be pickled.
 
-    `answers`, `failed`, `ms` and `paid` (how many rewards) are the new arm's in this stage.
+    `answers`, `failed`, `times` (ms) and `paid` (how many rewards) are the new arm's in this stage;
+    `rewards` and `counts` are what both arms have earned in all, and by how many rewards.
     """
 
     spec: PolicySpec
@@ -38,9 +64,12 @@ class Canary:
     reason: str = "no answers yet"
     answers: int = 0
     failed: int = 0
-    ms: float = 0.0
     paid: int = 0
+    times: Earned = field(default_factory=Earned)
     rewards: dict[str, Earned] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    looks: dict[str, Looks] = field(default_factory=dict)
+    known: dict[str, None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: PolicySpec) -> Canary | None:
@@ -67,9 +96,14 @@ class Canary:
         mine = record["policy"] == self.spec.logged and record["arm"] == self.new
         if not mine or self.outcome != RUNNING:
             return False
+        if record["id"] in self.known:
+            return False  # a second copy
+        self.known[record["id"]] = None
+        if len(self.known) > REMEMBERED:
+            del self.known[next(iter(self.known))]
         self.answers += 1
         self.failed += any(reason.startswith(FAILED) for reason in record["degraded"])
-        self.ms += record["model_ms"]
+        self.times = self.times.add(record["model_ms"], 0, FOREVER)
         return self._judge()
 
     def reward(self, arm: str, reward: float, weight: float = 1.0) -> bool:
@@ -79,58 +113,84 @@ class Canary:
         """
         earned = self.rewards.get(arm, Earned())
         self.rewards[arm] = earned.add(reward, 0, FOREVER, weight)
+        more = 1 if weight > 0 else -1
+        self.counts[arm] = self.counts.get(arm, 0) + more
         if arm == self.new:
-            self.paid += 1 if weight > 0 else -1
+            self.paid += more
         return self.outcome == RUNNING and weight > 0 and self._judge()
 
     def _judge(self) -> bool:
-        if self._guard():
+        enough = self.spec.option("answers"), self.spec.option("rewards")
+        ends = self.answers >= enough[0] and self.paid >= enough[1]
+        if self._guard(ends):
             return True
         self.reason = (
             f"stage of {STAGES[self.stage]:.0%}: {self.answers} answers by {self.new}, "
             f"{self.paid} rewards"
         )
-        if self.answers < self.spec.option("answers") or self.paid < self.spec.option("rewards"):
+        if not ends:
             return False
         if self.stage + 1 == len(STAGES):
             self.outcome = PROMOTED
             return True
         self.stage += 1
-        self.answers, self.failed, self.ms, self.paid = 0, 0, 0.0, 0
+        self.answers, self.failed, self.paid, self.times = 0, 0, 0, Earned()
         return True
 
-    def _guard(self) -> bool:
+    def _guard(self, ends: bool) -> bool:
         """Whether a guard-rail is hit, and the retreat with it."""
-        hit = self._failing() or self._slow() or self._losing()
+        rewards = min(self.counts.get(arm, 0) for arm in (self.new, self.stable))
+        hit = (
+            self._failing(self._due("failures", self.answers, ends))
+            or self._slow(self._due("times", self.answers, ends))
+            or self._losing(self._due("rewards", rewards, ends))
+        )
         if hit:
             self.outcome, self.reason = RETREATED, hit
         return bool(hit)
 
-    def _failing(self) -> str:
+    def _due(self, guard: str, records: int, ends: bool) -> float:
+        """The risk that a guard-rail may take now: what a stage counts anew, it has a part for."""
+        name, parts = guard, GUARDS
+        if guard != "rewards":
+            name, parts = f"{guard} {self.stage}", GUARDS * len(STAGES)
+        risk = (1 - self.spec.option("confidence")) / parts
+        return self.looks.setdefault(name, Looks(risk)).due(records, ends)
+
+    def _failing(self, risk: float) -> str:
+        """The lower bound of the share of failures by Clopper and Pearson (1934)."""
         limit = self.spec.option("errors")
-        if self.answers < FEW or self.failed <= limit * self.answers:
+        if not risk or self.failed <= limit * self.answers:
             return ""
-        sure = 1 - self.spec.option("confidence")  # Clopper and Pearson (1934)
-        least = float(beta.ppf(sure, self.failed, self.answers - self.failed + 1))
-        if least <= limit:
+        if float(beta.ppf(risk, self.failed, self.answers - self.failed + 1)) <= limit:
             return ""
         return f"{self.failed} of {self.answers} answers failed; the limit is {limit:.1%}"
 
-    def _slow(self) -> str:
-        limit = self.spec.option("slow_ms")
-        if self.answers < FEW or self.ms <= limit * self.answers:
+    def _slow(self, risk: float) -> str:
+        """Student's test of the mean time."""
+        limit, took = self.spec.option("slow_ms"), self.times.mean
+        if not risk or took <= limit:
             return ""
-        return f"answers took {self.ms / self.answers:.1f} ms on average; the limit is {limit:g} ms"
+        error = math.sqrt(self.times.noise / (self.answers - 1) / self.answers)
+        if took - limit <= float(t.ppf(1 - risk, self.answers - 1)) * error:
+            return ""
+        return f"answers took {took:.1f} ms on average (± {error:.2g}); the limit is {limit:g} ms"
 
-    def _losing(self) -> str:
-        """Welch's test of the mean rewards, by the normal distribution."""
-        new, stable = (self.rewards.get(arm, Earned()) for arm in (self.new, self.stable))
-        if min(new.weight, stable.weight) < FEW:
+    def _losing(self, risk: float) -> str:
+        """Welch's test of the mean rewards, with the larger of two errors.
+
+        Where few rewards differ from 0, an arm that has had none seems sure of its mean, and the
+        noise of both tells more; where one arm alone had a large one, its own does.
+        """
+        if not risk:
             return ""
-        behind = stable.mean - new.mean
+        arms = [self.rewards[arm] for arm in (self.new, self.stable)]
+        behind = arms[1].mean - arms[0].mean
+        pooled = sum(a.noise for a in arms) / sum(a.weight for a in arms)
         error = math.sqrt(
-            sum(max(a.squares / a.weight - a.mean**2, 0) / a.weight for a in (new, stable))
+            max(sum(a.noise / a.weight**2 for a in arms), sum(pooled / a.weight for a in arms))
         )
-        if behind <= float(norm.ppf(self.spec.option("confidence"))) * error:
+        free = min(self.counts.values()) - 1
+        if behind <= float(t.ppf(1 - risk, free)) * error:
             return ""
         return f"it earns {behind:.4g} less a request than {self.stable} (± {error:.2g})"

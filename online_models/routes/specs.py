@@ -35,7 +35,7 @@ CANARY = {
 }
 """A stage lasts so many answers of the new arm, and so many of its rewards: where labels come late,
 it would else be over before the first; limits of its share of failures and its mean time; how sure
-the guard-rails are before they speak."""
+the guard-rails are, all together and however often they look, before they speak."""
 
 PULL = 30.0
 """Rewards, seen or stood for, that the overall mean of an arm is worth within a context."""
