@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from online_models.evaluation import weight_of
 from online_models.export import run_graph
 from online_models.learners.learner import Reaction
 from online_models.learners.options import options
 from online_models.learners.stack import StackOptions, blend, parts, stacked
-from online_models.training import Example, Record, State, Taken, Training, fit, weight_of
+from online_models.training import Example, Record, State, Taken, Training, fit
 from schemas.declare import Domain, LearnerSpec
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from online_models.drift.reacting import Reacting
-from online_models.evaluation import Measures, Recent, Slices
+from online_models.evaluation import Measures, weight_of
 from online_models.export import check_graph
 from online_models.learners import Learner, make
 from online_models.learners.learner import InBatches
+from online_models.tallies import Recent, Slices
 from schemas.declare import Domain, LearnerSpec
 
 RECENT = 64
@@ -141,10 +142,10 @@ class Training:
 
     def _note(self, example: Example, version: int, probability: float) -> Record:
         """Takes what was said of an example into the measures; gives the score."""
-        state = self.state
+        state, label, weight = self.state, example["label"], weight_of(example)
         state.recent.append(example["vector"])
-        state.quality.update(example["label"], probability)
-        state.slices.update(example["slices"], example["label"], probability)
+        state.quality.update(label, probability, weight)
+        state.slices.update(example["slices"], label, probability, weight)
         return {
             "id": example["id"],
             "time": example["time"],
@@ -152,7 +153,8 @@ class Training:
             "learner": state.learner.name,
             "version": version,
             "probability": probability,
-            "label": example["label"],
+            "label": label,
+            "seen": example.get("seen", 1.0),
         }
 
     def _foresee(self, told: Example) -> None:
@@ -212,11 +214,6 @@ class Training:
                 name: tally.measures().finite() for name, tally in state.slices.tallies.items()
             },
         }
-
-
-def weight_of(example: Example) -> float:
-    """What an example weighs in all: it stands for outcomes that stayed hidden, too."""
-    return 1.0 / float(example.get("seen", 1.0))
 
 
 def fit(snapshot: Mapping[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from infra import inspection
 from infra.settings import Settings
-from online_models.evaluation import Measures, Tally
+from online_models.evaluation import Measures, weight_of
+from online_models.tallies import Tally
 from schemas.declare import Domain
 
 ALL = ""
@@ -61,5 +62,6 @@ def lines(
         seen.add((score["learner"], score["version"]))
         start = score["time"] // window * window
         key = (score["learner"], start, slices.get(score["id"], ALL))
-        tallies.setdefault(key, Tally()).update(score["label"], score["probability"])
+        tally = tallies.setdefault(key, Tally())
+        tally.update(score["label"], score["probability"], weight_of(score))
     return [Line(*key, tallies[key].measures()) for key in sorted(tallies)]

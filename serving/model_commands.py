@@ -84,4 +84,5 @@ def _cells(line: Line) -> tuple[str, ...]:
     m = line.measures
     measures = (m.rate, m.roc_auc, m.average_precision, m.log_loss, m.brier, m.calibration_error)
     shown = (f"{value:.4f}" for value in measures)
-    return (line.arm, utc(line.window), line.slice, f"{m.examples:,}", *shown)
+    count = f"{m.examples:,}" + (f" ({m.effective:,.0f} effective)" if m.weighted else "")
+    return (line.arm, utc(line.window), line.slice, count, *shown)

@@ -17,7 +17,7 @@ from benchmarks.demo.following import SERVED
 from benchmarks.demo.replay import Replayed
 from infra import inspection
 from infra.settings import Settings
-from online_models.evaluation import log_loss, roc_auc
+from online_models.evaluation import log_loss, roc_auc, weight_of
 from schemas.declare import DAY, HOUR, Domain
 
 BINS = 40
@@ -83,24 +83,26 @@ class Outcome(msgspec.Struct, frozen=True):
 
 @dataclass
 class Line:
-    """Probabilities that one model gave before it knew the labels."""
+    """Probabilities that one model gave before it knew the labels; see `evaluation` on weights."""
 
     asked: NDArray[np.int64]
     probability: NDArray[np.float64]
     label: NDArray[np.float64]
+    weight: NDArray[np.float64]
 
     def within(self, first: int, last: int) -> Quality:
         """Its quality on what was asked in [first, last)."""
         chosen = (self.asked >= first) & (self.asked < last)
         label, probability = self.label[chosen], self.probability[chosen]
+        weight = self.weight[chosen]
         if not len(label):
             return Quality(0, np.nan, np.nan, np.nan)
         both = 0 < label.sum() < len(label)
         return Quality(
             len(label),
-            float(label.mean()),
-            roc_auc(label, probability) if both else np.nan,
-            log_loss(label, probability),
+            float(np.average(label, weights=weight)),
+            roc_auc(label, probability, weight) if both else np.nan,
+            log_loss(label, probability, weight),
         )
 
 
@@ -109,16 +111,17 @@ class _Rows:
     asked: list[int] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
     label: list[float] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
 
     def add(self, record: Mapping[str, Any]) -> None:
         self.asked.append(record["asked"])
         self.probability.append(record["probability"])
         self.label.append(record["label"])
+        self.weight.append(weight_of(record))
 
     def line(self) -> Line:
-        return Line(
-            np.array(self.asked, np.int64), np.array(self.probability), np.array(self.label)
-        )
+        rest = (self.probability, self.label, self.weight)
+        return Line(np.array(self.asked, np.int64), *map(np.array, rest))
 
 
 def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: float) -> Outcome:

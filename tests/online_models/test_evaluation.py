@@ -16,11 +16,10 @@ from online_models import evaluation
 from online_models.evaluation import (
     CALIBRATION_BINS,
     Measures,
-    Recent,
-    Tally,
     measure,
     prequential,
 )
+from online_models.tallies import Recent, Tally
 
 Doubles = NDArray[np.float64]
 

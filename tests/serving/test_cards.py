@@ -13,6 +13,7 @@ from online_models.evaluation import measure
 from schemas import domains
 from serving.cards import NoSuchCard, find
 from serving.evaluation import lines
+from serving.model_commands import _cells
 from tests.serving.endpoints import Live
 
 FLIGHTS = domains.load("flights")
@@ -61,6 +62,7 @@ def test_lines_are_the_measures_of_their_scores_and_copies_count_once() -> None:
             "time": i * 10,
             "label": float(i % 3 == 0),
             "probability": (i % 7 + 1) / 10,
+            "seen": 0.1 if arm == "b" and i % 5 == 0 else 1.0,
         }
         for arm in ("a", "b")
         for i in range(40)
@@ -78,6 +80,11 @@ def test_lines_are_the_measures_of_their_scores_and_copies_count_once() -> None:
     assert found[0].measures.examples == 10
     assert found[0].measures.log_loss == pytest.approx(wanted.log_loss)
     assert found[0].measures.roc_auc == pytest.approx(wanted.roc_auc)
+    assert _cells(found[0])[3] == "10"
+    assert _cells(found[4])[3] == "10 (4 effective)"  # two of them weigh 10: 28² / 208
+    weights = [10.0 if int(s["id"][1:]) % 5 == 0 else 1.0 for s in mine]
+    heavy = measure([s["label"] for s in mine], [s["probability"] for s in mine], weights)
+    assert found[4].measures.log_loss == pytest.approx(heavy.log_loss)
 
 
 def test_old_versions_keep_their_cards_in_the_log_and_over_http(live: Live) -> None:
