@@ -21,6 +21,7 @@ from schemas.declare import (
     LearnerSpec,
     Numeric,
     Publishing,
+    React,
     Routing,
     Sample,
     Stopping,
@@ -117,5 +118,10 @@ DOMAIN = Domain(
         half_life=30 * DAY,
         every=DAY,
     ),
-    drift=Drift(warm_up=58 * DAY, reference=56 * DAY),
+    drift=Drift(
+        warm_up=58 * DAY,
+        reference=56 * DAY,
+        # Not to covariate drift, where the old answers still hold; the others learn on as they do.
+        reactions=(React("retrain", to=("label", "concept"), learners=("challenger",)),),
+    ),
 )

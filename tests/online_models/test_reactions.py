@@ -17,6 +17,7 @@ from online_models.routes.earning import Routing as Flow
 from online_models.routes.exploring import WIDE
 from online_models.routes.specs import ANY
 from online_models.stacking import Blended
+from online_models.training import Training
 from schemas import domains
 from schemas.declare import HOUR, REACTIONS, Domain, Drift, LearnerSpec, React, Routing
 from schemas.declare.learning import ReactionName
@@ -96,6 +97,51 @@ def test_the_declared_words_are_those_that_the_learners_know() -> None:
         spec = LearnerSpec("one", kind)
         made = Blended("one", ["a"], StackOptions()) if kind == "stack" else make(spec, flights, 1)
         assert [word for word in Reaction if made.react(word)] == list(known), kind
+
+
+LARGE = 100.0
+
+
+def payments(*reactions: React) -> tuple[Domain, list[dict[str, Any]]]:
+    """Payments, and examples of which nine in ten large ones are fraud, then nine in ten small."""
+    draw, stream = random.Random(2), examples(domains.load("payments"))
+    for number, example in enumerate(stream):
+        large, usual = draw.random() < 0.5, draw.random() < 0.9
+        example["vector"][0] = LARGE if large else 1.0
+        example["label"] = float((large == usual) == (number < QUIET))
+    watched = dataclasses.replace(domain_of(*reactions).drift, warm_up=20 * BLOCK)
+    return dataclasses.replace(domains.load("payments"), drift=watched), stream
+
+
+def retrained(*reactions: React) -> tuple[float, float]:
+    """What the challenger of payments thinks of a large one before and after they change.
+
+    Its schedule would train it once, long before; in between it crashes.
+    """
+    domain, stream = payments(*reactions)
+    options = {"first": 500, "growth": 100.0, "share": 1.0, "smallest_leaf": 5}
+    kept = {"size": 60, "half_life": 20}
+    spec = LearnerSpec("challenger", "challenger", options=options | kept)
+    vector = stream[0]["vector"]
+    training = Training(domain, spec, 1)
+    training.take(stream[:QUIET])
+    training = Training(domain, spec, 1, pickle.loads(pickle.dumps(training.state)))
+    before = training.state.learner.predict([LARGE, *vector[1:]])
+    training.take(stream[QUIET:])
+    return before, training.state.learner.predict([LARGE, *vector[1:]])
+
+
+def test_an_alarm_makes_the_challenger_of_payments_train_anew() -> None:
+    (declared,) = domains.load("payments").drift.reactions
+    before, after = retrained(declared)
+    assert before > 0.8
+    assert after < 0.5
+    for other in (
+        dataclasses.replace(declared, to=("covariate",)),
+        dataclasses.replace(declared, learners=("logistic",)),
+    ):
+        before, after = retrained(other)
+        assert after == before
 
 
 def test_only_the_learners_that_are_named_react() -> None:
