@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks.learning import foretold
 from benchmarks.learning.asked import NEVER, Asked, asked_of
+from benchmarks.learning.quality import prequential
 from online_models.labelling import Foretold
+from online_models.learners import make
 from schemas.dataset import load as load_dataset
 from schemas.declare import DAY
 from schemas.domains import load
@@ -42,6 +44,15 @@ def test_the_rest_is_learned_when_the_true_label_comes() -> None:
     assert learner.notes == [(0.0, 1.0, 0.3), (0.0, 1.0, 0.7), (2.0, 1.0, 0.4), (1.0, 0.0, 1.0)]
     assert answers.asked.tolist() == [0.0, 0.0, 0.01]
     assert (answers.foretold, answers.right) == (2, 1.0)
+
+
+def test_without_labels_foretold_the_answers_are_those_of_the_plain_loop() -> None:
+    flights = load("flights")
+    held = asked_of(flights, load_dataset("flights").replay(days=1, start="2013-02-06"))
+    spec = next(spec for spec in flights.learners if spec.name == "logistic")
+    plain = prequential(held, make(spec, flights, 0)).asked
+    assert len(set(plain.tolist())) > 100
+    assert foretold.learned(held, make(spec, flights, 0), {}).asked.tolist() == plain.tolist()
 
 
 def test_departures_foretell_between_question_and_label() -> None:
