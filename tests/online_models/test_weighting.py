@@ -19,7 +19,7 @@ from online_models.training import Taken, Training
 from schemas import domains
 from schemas.avro import CORE, Codec, Reader, fingerprint, frame
 from schemas.declare import LearnerSpec, Publishing
-from tests.online_models.test_learners import stream
+from tests.online_models.made import stream
 from tests.schemas.test_compatibility import RELEASED
 
 Doubles = NDArray[np.float64]
