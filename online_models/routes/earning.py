@@ -7,14 +7,14 @@ matter how the scores of different arms interleave, nor where a batch begins.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from online_models.routes.canary import Canary
 from online_models.routes.earned import Earned
 from online_models.routes.exploring import Exploring
+from online_models.routes.ledgers import Capture, Known, Ledger
 from online_models.routes.rewards import Reward, reward_of
 from online_models.routes.route import Edition
 from online_models.routes.specs import ANY, PolicySpec, declared, shares, spec_of
@@ -31,49 +31,6 @@ Entry = tuple[str, Record]
 """The name of a record's schema, and the record: policy, prediction, example or score."""
 
 
-@dataclass(slots=True)
-class _Known:
-    """An example and the arms' answers to it; `weight` stands for outcomes that stayed hidden."""
-
-    number: int
-    time: int
-    asked: int
-    label: float
-    stake: float
-    served: float
-    weight: float
-    contexts: tuple[str, ...]
-    trial: bool
-    answers: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Capture:
-    """What an arm had earned when it came to a tick: by context, and its mean reward."""
-
-    tick: int
-    earned: dict[str, Earned]
-    reward: float
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """One arm's account; `number` and `tick` say how far it has come."""
-
-    number: int = 0
-    tick: int | None = None
-    earned: dict[str, Earned] = field(default_factory=dict)
-    rewards: Earned = field(default_factory=Earned)
-    captures: deque[_Capture] = field(default_factory=deque)
-
-    def reach(self, known: _Known, tick: int) -> None:
-        """Comes to an example, and keeps the account as it was where a tick lies before it."""
-        self.number = max(self.number, known.number)
-        if self.tick is not None and tick > self.tick:
-            self.captures.append(_Capture(tick, dict(self.earned), self.rewards.mean))
-        self.tick = tick if self.tick is None else max(tick, self.tick)
-
-
 class Routing:
     """The routing of one domain; its whole state can be pickled (`state`, `resume`)."""
 
@@ -83,12 +40,12 @@ class Routing:
         self._shadow = domain.routing.feedback == "shadow"
         self._keep_all = keep_all
         self._specs: list[PolicySpec] = [declared(domain)]
-        self._ledgers: dict[str, _Ledger] = {}
-        self._known: dict[str, _Known] = {}
+        self._ledgers: dict[str, Ledger] = {}
+        self._known: dict[str, Known] = {}
         self._waiting: dict[str, list[tuple[str, float]]] = {}
         self._number = 0
         self._published = -1
-        self._captured: dict[str, _Capture] = {}
+        self._captured: dict[str, Capture] = {}
         self._canary = Canary.of(self._specs[0])
         self._exploring = Exploring.of(domain)
         self._time = 0
@@ -154,9 +111,9 @@ class Routing:
                 ledger.reach(known, self._tick(known))
             self._answer(known, example["arm"], example["probability"])
 
-    def _entered(self, example: Record) -> _Known:
+    def _entered(self, example: Record) -> Known:
         canary = self._canary
-        return _Known(
+        return Known(
             number=self._number,
             time=example["time"],
             asked=example["asked"],
@@ -181,14 +138,14 @@ class Routing:
         elif score["learner"] not in known.answers:
             self._answer(known, score["learner"], score["probability"])
 
-    def _answer(self, known: _Known, arm: str, probability: float) -> None:
+    def _answer(self, known: Known, arm: str, probability: float) -> None:
         """An arm's answer to an example earns its reward."""
-        self._ledgers.setdefault(arm, _Ledger()).reach(known, self._tick(known))
+        self._ledgers.setdefault(arm, Ledger()).reach(known, self._tick(known))
         known.answers[arm] = probability
         self._earn(known, arm, 1.0)
         self._try(known, arm, 1.0)
 
-    def _correct(self, known: _Known, label: float) -> None:
+    def _correct(self, known: Known, label: float) -> None:
         """Another label for an example takes the place of the one before it."""
         if label == known.label:
             return
@@ -200,7 +157,7 @@ class Routing:
             self._earn(known, arm, 1.0)
         self._try(known, None, 1.0)
 
-    def _earn(self, known: _Known, arm: str, sign: float) -> None:
+    def _earn(self, known: Known, arm: str, sign: float) -> None:
         ledger, half_life = self._ledgers[arm], self._domain.routing.half_life
         reward, weight = self._worth(known, known.answers[arm]), sign * known.weight
         gained = reward - self._worth(known, known.served) if self._shadow else reward
@@ -209,10 +166,10 @@ class Routing:
             ledger.earned[context] = earned.add(gained, known.time, half_life, weight)
         ledger.rewards = ledger.rewards.add(reward, known.time, half_life, weight)
 
-    def _worth(self, known: _Known, probability: float) -> float:
+    def _worth(self, known: Known, probability: float) -> float:
         return self._reward.of(probability, known.label, known.stake)
 
-    def _try(self, known: _Known, arm: str | None, sign: float) -> None:
+    def _try(self, known: Known, arm: str | None, sign: float) -> None:
         """Tells a canary the rewards of its arms: in pairs where both have answered."""
         canary = self._canary
         if canary is None or not known.trial:
@@ -229,7 +186,7 @@ class Routing:
         if any(changed):
             self._turn(known.time)
 
-    def _tick(self, known: _Known) -> int:
+    def _tick(self, known: Known) -> int:
         return known.time // self._domain.routing.every
 
     def _publish(self) -> None:
@@ -246,12 +203,12 @@ class Routing:
             self._time = tick * self._domain.routing.every
             self._edit(self._time + self._domain.routing.every)
 
-    def _awaited(self) -> list[_Ledger]:
+    def _awaited(self) -> list[Ledger]:
         """The accounts that an edition waits for: every learner scores every example."""
         if not self._shadow:
             return list(self._ledgers.values())
         missing = {spec.name for spec in self._domain.learners} - self._ledgers.keys()
-        return [*self._ledgers.values(), *(_Ledger() for _ in missing)]
+        return [*self._ledgers.values(), *(Ledger() for _ in missing)]
 
     def _turn(self, time: int) -> None:
         """A canary has changed: an edition at once, for units that begin from now on.
