@@ -17,6 +17,7 @@ from online_models.evaluation import Measures, weight_of
 from online_models.export import check_graph
 from online_models.learners import Learner, make
 from online_models.learners.learner import InBatches
+from online_models.learners.usage import learned, used
 from online_models.tallies import Recent, Slices
 from schemas.declare import Domain, LearnerSpec
 
@@ -58,7 +59,7 @@ class State:
     recent: deque[Sequence[float]] = field(default_factory=lambda: deque(maxlen=RECENT))
     quality: Recent = field(default_factory=lambda: Recent(WINDOW))
     slices: Slices = field(default_factory=Slices)
-    first: int = 0
+    oldest: int | None = None
     time: int | None = None
     snapshot_examples: int = 0
     snapshot_time: int = 0
@@ -104,7 +105,7 @@ class Training:
         for number, example in enumerate(examples):
             count += 1 + len(example.get("provisional", ()))
             if state.time is None:
-                state.time = state.snapshot_time = state.first = example["time"]
+                state.time = state.snapshot_time = example["time"]
             state.time = max(state.time, example["time"])
             enough = count - state.snapshot_examples >= every.examples
             if enough or state.time - state.snapshot_time >= every.time:
@@ -112,7 +113,10 @@ class Training:
         return last
 
     def _learn_all(self, examples: Sequence[Example]) -> list[Record]:
-        learner = self.state.learner
+        state, learner = self.state, self.state.learner
+        known = () if state.oldest is None else (state.oldest,)
+        times = (example["time"] for example in examples)
+        state.oldest = min((*known, *times), default=None)
         if not (isinstance(learner, InBatches) and self._undisturbed(examples)):
             return [self._learn(example) for example in examples]
         version = learner.examples
@@ -205,9 +209,13 @@ class Training:
         """What is known of a snapshot besides its graph."""
         state = self.state
         shared = ("name", "version", "time", "domain", "kind", "sha256", "checked", "difference")
+        features, categories = used(self._spec, self._domain)
         return {
             **{name: snapshot[name] for name in shared},
-            "since": state.first,
+            "since": state.oldest,
+            "features": features,
+            "categories": categories,
+            "learned": learned(self._spec, self._domain),
             "recent": snapshot["metrics"],
             "overall": state.slices.overall.measures().finite(),
             "slices": {

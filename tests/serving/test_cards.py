@@ -43,10 +43,15 @@ def test_the_worst_slice_is_named_and_small_ones_are_not() -> None:
     made = card(UA=(500, 0.41), DL=(400, 0.52), HA=(12, 3.0))
     assert cards.worst(made) == "carrier=DL"
     said = cards.markdown(made, FLIGHTS)
-    assert "Worst slice: **carrier=DL**, log loss 0.5200 against 0.4000 overall." in said
-    assert "1 slices have fewer than 100 examples" in said
+    # its own rate, 0.2, has a log loss of 0.5004
+    assert (
+        "Worst slice: **carrier=DL**, excess +0.0196 (log loss 0.5200) against -0.1004 overall."
+    ) in said
+    assert "1 slices have fewer than 100 effective examples" in said
+    assert "Not recorded." in said  # a card of before
     assert "It knows 8.0 days" in said
     assert "Its newest examples went worse" in said
+    assert "Its newest examples went worse" not in cards.markdown(card(1_000), FLIGHTS)
     for part in ("Intended use", "Data", "Features", "Quality", "Calibration", "Known limits"):
         assert f"## {part}" in said or part == "Quality"
     assert cards.worst(card(HA=(12, 3.0))) is None
