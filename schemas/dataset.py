@@ -8,6 +8,7 @@ way. `Columns` and `in_order` turn arrays into such a stream.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,8 +112,8 @@ def part(
     span: tuple[int, int], timezone: str, start: str | None, days: float | None
 ) -> tuple[int, int]:
     """The first (included) and last (excluded) millisecond of a part; raises NoSuchData."""
-    if days is not None and days <= 0:
-        raise NoSuchData(f"days must be above 0, got {days}")
+    if days is not None and not 0 < days < math.inf:
+        raise NoSuchData(f"days must be above 0 and finite, got {days}")
     first, last = span[0], span[1] + 1
     if start is not None:
         first = _midnight(start, timezone)

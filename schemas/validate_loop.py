@@ -58,6 +58,10 @@ def _check_stopping(domain: Domain, reward: Stopping, where: str) -> None:
         raise DeclarationError(f"{where}: threshold {reward.threshold}; expected in (0, 1]")
     if not 0 <= reward.let_through <= 1:
         raise DeclarationError(f"{where}: let_through {reward.let_through}; expected in [0, 1]")
+    if reward.outcome or reward.of:
+        known(where, "event", reward.outcome, [event.name for event in domain.events])
+        fields = fields_of(domain.schemas[reward.outcome])
+        known(f"{where}: event {reward.outcome!r}", "field", reward.of, fields)
 
 
 def check_samples(domain: Domain) -> None:

@@ -5,6 +5,8 @@ true `at`, then the step's events and labels are produced. Before the questions,
 must have taken in everything that was produced. So no event later than T can be in the state that
 answers them: nothing leaks, and features are at most one step old. Learning is waited for where it
 is BEHIND: in life it has hours for what a replay gives it in milliseconds.
+
+What an answer stops takes place as an event, but its outcome never comes: neither label nor event.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -27,7 +29,7 @@ from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
 from schemas.dataset import Stamped
-from schemas.declare import Domain
+from schemas.declare import Domain, Stopping
 
 CONNECTIONS = 16
 """Questions that are under way at once."""
@@ -74,6 +76,8 @@ class Replayed:
     asked_at: list[int] = field(default_factory=list)
     degraded: Counter[str] = field(default_factory=Counter)
     shed: int = 0
+    stopped: set[str] = field(default_factory=set)
+    """Questions whose answer was to stop: what would have come of them never does."""
 
 
 def steps(items: Iterable[Stamped], step: int) -> Iterator[Step]:
@@ -83,6 +87,16 @@ def steps(items: Iterable[Stamped], step: int) -> Iterator[Step]:
         for item in group:
             (made.questions if item.stream == "requests" else made.facts).append(item)
         yield made
+
+
+def happens(fact: Stamped, domain: Domain, stopped: Set[str]) -> bool:
+    """Whether it comes about: neither the label nor the outcome of what was stopped does."""
+    if fact.stream == "labels":
+        return fact.record["id"] not in stopped
+    reward = domain.routing.reward
+    if isinstance(reward, Stopping) and fact.name == reward.outcome:
+        return fact.record[reward.of] not in stopped
+    return True
 
 
 class Replay:
@@ -123,6 +137,8 @@ class Replay:
 
     def _send(self, facts: Sequence[Stamped]) -> None:
         for fact in facts:
+            if not happens(fact, self._domain, self.done.stopped):
+                continue
             send(self._sender, self._domain, fact)
             self.done.records[fact.name] += 1
             if fact.stream == "labels":
@@ -202,3 +218,5 @@ class Replay:
         self.done.degraded.update(answer["degraded"])
         stopped = bool(answer.get("stop"))
         self.done.outcomes.asked(answer["id"], question.time_ms, stopped)
+        if stopped:
+            self.done.stopped.add(answer["id"])

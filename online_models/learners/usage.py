@@ -8,7 +8,7 @@ from online_models.learners.adaptive_forest import AdaptiveForestOptions
 from online_models.learners.boosting import BoostingOptions
 from online_models.learners.challenger import ChallengerOptions
 from online_models.learners.encoding import inputs
-from online_models.learners.learner import options
+from online_models.learners.options import options
 from online_models.learners.stack import parts
 from online_models.learners.wrapped import wrapping
 from schemas.declare import Domain, LearnerSpec

@@ -30,13 +30,16 @@ class Stopping:
 
     `amount` is a numeric column; stopped is what has a probability of `threshold` or more. The
     outcome of what was stopped never comes to light, so the share `let_through` of it passes all
-    the same, by lot, and stands for the rest.
+    the same, by lot, and stands for the rest. Nor does the event `outcome` come, whose field `of`
+    has the id of the request; without one only labels tell the outcome.
     """
 
     amount: str
     cost: float
     threshold: float
     let_through: float = 0.0
+    outcome: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

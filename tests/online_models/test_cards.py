@@ -15,7 +15,7 @@ from online_models.training import Training
 from schemas import domains
 from schemas.declare import Domain, LearnerSpec, Publishing
 from tests.online_models import checks
-from tests.online_models.test_learners import PARTS, QUICK, learner, stream
+from tests.online_models.made import PARTS, QUICK, learner, stream
 
 FLIGHTS = domains.load("flights")
 NUMBERS = [*(column.name for column in FLIGHTS.columns), *FLIGHTS.feature_names]

@@ -110,6 +110,22 @@ def test_a_base_rate_is_always_there(flights: Domain) -> None:
         validate(replace(flights, learners=others))
 
 
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [
+        ({"outcome": "chargebak"}, "reward: no event 'chargebak'; did you mean 'chargeback'"),
+        ({"of": "paymnt"}, "event 'chargeback': no field 'paymnt'; did you mean 'payment'"),
+        ({"of": ""}, "event 'chargeback': no field ''"),
+    ],
+)
+def test_slips_in_what_a_decision_hides(slip: Any, named: str) -> None:
+    payments = load("payments")
+    assert isinstance(payments.routing.reward, Stopping)
+    routing = replace(payments.routing, reward=replace(payments.routing.reward, **slip))
+    with pytest.raises(DeclarationError, match=named):
+        validate(replace(payments, routing=routing))
+
+
 def test_label_has_a_deadline_and_says_what_silence_means(flights: Domain) -> None:
     with pytest.raises(
         DeclarationError, match="label: deadline 0; expected a finite number above 0 ms"
