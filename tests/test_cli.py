@@ -100,14 +100,23 @@ def test_the_helps_have_examples_to_check() -> None:
         (["predict", "--json", "[1]"], ["request"]),
         (["evaluate", "--by", "carier"], ["'carier'", "origin", "did you mean 'carrier'"]),
         (["demo", "--days", "0"], ["days", "0"]),
+        (["demo", "--domain", "payments", "--days", "nan"], ["days", "finite", "nan"]),
+        (["produce", "--dataset", "--days", "inf"], ["days", "finite", "inf"]),
+        (["demo", "--step", "nan"], ["--step nan", "finite"]),
+        (["demo", "--plant", "label@3"], ["recorded", "label@3"]),
+        (["demo", "--domain", "payments", "--plant", "label@3x99"], ["label@3x99", "at most x50"]),
         (["demo", "--domain", "payment"], ["'payment'", "did you mean 'payments'"]),
         (["status"], []),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else None,
 )
-def test_slip_is_told_in_a_line(run: Run, words: list[str], told: list[str]) -> None:
+def test_slip_is_told_in_a_line(
+    run: Run, words: list[str], told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     code, out, err = run(*words)
     assert code == 1
+    assert list(tmp_path.iterdir()) == []
     for part in told:
         assert part in err
     assert "Traceback" not in out + err

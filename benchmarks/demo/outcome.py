@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,12 @@ from benchmarks.demo.replay import Replayed
 from infra import inspection
 from infra.settings import Settings
 from online_models.evaluation import log_loss, roc_auc, weight_of
-from schemas.declare import DAY, HOUR, Domain
+from schemas.declare import DAY, HOUR, Domain, Stopping
+
+HIDDEN = "stopped, outcome hidden"
+
+FEWEST = 30
+"""Examples below which a half tells nothing."""
 
 BINS = 40
 """Most points of a line over time."""
@@ -79,6 +84,8 @@ class Outcome(msgspec.Struct, frozen=True):
     dead_letters: dict[str, int]
     degraded: dict[str, int]
     shed: int
+    unscored: dict[str, int]
+    """Examples that an arm had not scored when the run ended; lines are compared without them."""
 
 
 @dataclass
@@ -108,26 +115,32 @@ class Line:
 
 @dataclass
 class _Rows:
+    ids: dict[str, None] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
     label: list[float] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
 
     def add(self, record: Mapping[str, Any]) -> None:
+        if record["id"] in self.ids:
+            return
+        self.ids[record["id"]] = None
         self.asked.append(record["asked"])
         self.probability.append(record["probability"])
         self.label.append(record["label"])
         self.weight.append(weight_of(record))
 
-    def line(self) -> Line:
+    def line(self, shared: Set[str]) -> Line:
+        """Of the examples that all lines share."""
+        kept = np.array([id_ in shared for id_ in self.ids], bool)
         rest = (self.probability, self.label, self.weight)
-        return Line(np.array(self.asked, np.int64), *map(np.array, rest))
+        return Line(np.array(self.asked, np.int64)[kept], *(np.array(each)[kept] for each in rest))
 
 
 def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: float) -> Outcome:
     """Reads the run's topics to their ends; `seconds` is how long the replay took."""
-    lines, examples = _lines(settings, domain)
-    versions, predictions, degraded = _predictions(settings, domain)
+    lines, examples, unscored = _lines(settings, domain)
+    versions, predictions, hidden, degraded = _predictions(settings, domain)
     letters = Counter(
         letter["reason"] for letter in inspection.read(settings, domain, "dead-letters")
     )
@@ -136,6 +149,7 @@ def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: floa
         **{event.name: replayed.records[event.name] for event in domain.events},
         "requests": replayed.answers,
         "predictions": predictions,
+        **({HIDDEN: hidden} if isinstance(domain.routing.reward, Stopping) else {}),
         "labels": replayed.records["label"],
         "examples": examples,
         "snapshots": len({(each.model, each.version) for each in versions}),
@@ -152,7 +166,7 @@ def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: floa
         counts=counts,
         periods={
             name: {who: line.within(*period) for who, line in lines.items()}
-            for name, period in periods(*span, domain.timezone).items()
+            for name, period in periods(asked, *span, domain.timezone).items()
         },
         months=months(lines, *span, domain.timezone),
         timeline=timeline(lines, *span),
@@ -161,39 +175,63 @@ def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: floa
         dead_letters=dict(letters),
         degraded=dict(degraded),
         shed=replayed.shed,
+        unscored=unscored,
     )
 
 
-def _lines(settings: Settings, domain: Domain) -> tuple[dict[str, Line], int]:
-    rows: dict[str, _Rows] = {SERVED: _Rows()}
-    known: dict[str, set[str]] = {SERVED: set()}
+def _lines(settings: Settings, domain: Domain) -> tuple[dict[str, Line], int, dict[str, int]]:
+    """The lines that are compared, on the same examples; all examples; how many each lacks."""
+    rows = {SERVED: _Rows(), **{learner.name: _Rows() for learner in domain.learners}}
     for stream, name in (("examples", None), ("scores", "learner")):
         for record in inspection.read(settings, domain, stream):
-            who = SERVED if name is None else record[name]
-            if record["id"] in known.setdefault(who, set()):
-                continue
-            known[who].add(record["id"])
-            rows.setdefault(who, _Rows()).add(record)
-    return {who: row.line() for who, row in rows.items()}, len(known[SERVED])
+            rows[SERVED if name is None else record[name]].add(record)
+    shared, unscored = common({who: row.ids.keys() for who, row in rows.items()})
+    lines = {who: row.line(shared) for who, row in rows.items() if shared <= row.ids.keys()}
+    return lines, len(rows[SERVED].ids), unscored
 
 
-def _predictions(settings: Settings, domain: Domain) -> tuple[list[Version], int, Counter[str]]:
+def common(scored: Mapping[str, Set[str]]) -> tuple[Set[str], dict[str, int]]:
+    """The examples on which lines are compared, and how many each line lacks of those served.
+
+    Those that all lines have scored, but for arms that have not half of what the first has: they
+    are left out.
+    """
+    served = scored[SERVED]
+    lacking = {who: len(served - ids) for who, ids in scored.items()}
+    arms = {who: served & ids for who, ids in scored.items() if who != SERVED}
+    most = max((len(ids) for ids in arms.values()), default=0)
+    compared = [ids for ids in arms.values() if 2 * len(ids) >= most]
+    return {id_ for id_ in served if all(id_ in ids for ids in compared)}, lacking
+
+
+def _predictions(
+    settings: Settings, domain: Domain
+) -> tuple[list[Version], int, int, Counter[str]]:
     first: dict[tuple[str, int], int] = {}
     answers: Counter[tuple[str, int]] = Counter()
     degraded: Counter[str] = Counter()
+    hidden = 0
     for record in inspection.read(settings, domain, "predictions"):
         key = (record["model"], record["version"])
         first[key] = min(record["time"], first.get(key, record["time"]))
         answers[key] += 1
         degraded.update(record["degraded"])
+        hidden += record["seen"] == 0
     ordered = sorted(first, key=lambda key: (first[key], key[1]))
     found = [Version(*key, first[key], answers[key]) for key in ordered]
-    return found, answers.total(), degraded
+    return found, answers.total(), hidden, degraded
 
 
-def periods(first: int, last: int, timezone: str) -> dict[str, tuple[int, int]]:
-    """The whole run, its second half, and every quarter of a year of which it has nine tenths."""
-    found = {"whole run": (first, last), "second half": ((first + last) // 2, last)}
+def periods(
+    asked: NDArray[np.int64], first: int, last: int, timezone: str
+) -> dict[str, tuple[int, int]]:
+    """The whole run, the second half of its examples, and every quarter it has nine tenths of.
+
+    Not the second half of its time: of the last questions few labels have come.
+    """
+    found = {"whole run": (first, last)}
+    if len(asked) >= 2 * FEWEST:
+        found["second half of the examples"] = (int(np.median(asked)), last)
     for name, begin, end in _quarters(first, last, timezone):
         if min(last, end) - max(first, begin) >= 0.9 * (end - begin):
             found[name] = (begin, end)

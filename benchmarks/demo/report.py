@@ -29,6 +29,8 @@ _BUDGET_COLOUR = "#c62828"
 _LEAST = 30
 """Examples below which a point of a line over time is not drawn."""
 
+_MEASURES = ("examples", "positive", "ROC AUC", "log loss")
+
 Cells = tuple[str, ...]
 
 
@@ -67,9 +69,10 @@ def tables(found: Outcome) -> list[tuple[str, Cells, list[Cells]]]:
     return [
         ("What went through", ("", "number"), counts),
         *(
-            (f"Quality: {name}", ("", "examples", "positive", "ROC AUC", "log loss"), _lines(lines))
+            (f"Quality: {name}", ("", "said", *_MEASURES), _lines(lines))
             for name, lines in found.periods.items()
         ),
+        *_unscored(found),
         *_by_month(found),
         ("Latency over HTTP", ("", "ms"), _latency(found)),
         ("Model versions that answered", ("model", "versions", "answers"), _versions(found)),
@@ -81,6 +84,7 @@ def _lines(lines: Mapping[str, Quality]) -> list[Cells]:
     return [
         (
             who,
+            "when asked" if who == SERVED else "when the label came",
             f"{each.examples:,}",
             f"{each.positives:.1%}",
             f"{each.auc:.4f}",
@@ -88,6 +92,17 @@ def _lines(lines: Mapping[str, Quality]) -> list[Cells]:
         )
         for who, each in lines.items()
     ]
+
+
+def _unscored(found: Outcome) -> list[tuple[str, Cells, list[Cells]]]:
+    """The arms whose learning was cut off."""
+    compared = found.periods["whole run"]
+    rows: list[Cells] = [
+        (who, f"{number:,}", "" if who in compared else "too few scored to be compared")
+        for who, number in found.unscored.items()
+        if number
+    ]
+    return [("Not yet scored when the run ended", ("", "examples", ""), rows)] if rows else []
 
 
 def _by_month(found: Outcome) -> list[tuple[str, Cells, list[Cells]]]:
@@ -150,8 +165,9 @@ def markdown(found: Outcome) -> str:
         f"{headline(found)}\n",
         "![ROC AUC and log loss over time, latency](report.png)\n",
         "Every probability was given before its label was known: `served` is what the endpoint "
-        "answered, the others are what each learner would have said just before it learned from "
-        "the example.\n",
+        "answered when it was asked, the others are what each learner would have said when the "
+        "label came, just before it learned from the example: it has learned more by then. All are "
+        "compared on the same examples, those that all of them have scored.\n",
     ]
     for title, heads, rows in tables(found):
         parts += [f"## {title}\n", "|" + "|".join(heads) + "|", "|" + "---|" * len(heads)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import signal
@@ -35,8 +36,9 @@ REPLAY_SECONDS = 105.0
 """A replay of no chosen length ends after so long, so that start, the rest that is to be learned
 and the report fit into three minutes on a slow machine too."""
 
-DRAIN = 30.0
-"""Seconds that the learning flow may stand still, at the end, before it is taken to be done."""
+DRAIN = 120.0
+"""Seconds that the learning flow may stand still, at the end, before it is taken to be done. The
+silence of thousands of questions may end at once, and on a busy machine learning gives way."""
 
 DRAIN_SECONDS = 45.0
 """What the drain of a replay of no chosen length may take in all."""
@@ -85,9 +87,9 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
     data = load(plan.domain)
     days = data.DEMO.days if plan.days is None else plan.days
     span = part(data.span(), domain.timezone, plan.start, days)
-    step = data.DEMO.step if plan.step is None else round(plan.step * MINUTE)
-    if step < 1:
-        raise ReplayError(f"--step {plan.step:g}: a step is longer than that")
+    step = data.DEMO.step if plan.step is None else _milliseconds(plan.step)
+    with _told(console, "Preparing the data"):
+        items = data.replay(days, plan.start, plan.seed, plan.plant)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with _one_signal(), _home(settings) as home:
         own = _own(settings, plan, home)
@@ -96,7 +98,6 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
         console.print(f"[bold]{domain.title}[/]: {utc(span[0])} to {utc(span[1])}")
         stack = Stack(own)
         with _told(console, "Starting broker, Redis, flows and endpoint"):
-            items = data.replay(days, plan.start, plan.seed, plan.plant)
             if plan.truth is not None:
                 write_truth(data, plan.truth, days, plan.start, plan.seed, plan.plant)
             stack.start()
@@ -111,6 +112,12 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
     if logged != answered:
         raise ReplayError(f"{answered:,} questions were answered, but {logged:,} are in the log")
     return found
+
+
+def _milliseconds(minutes: float) -> int:
+    if not 1 / MINUTE <= minutes < math.inf:
+        raise ReplayError(f"--step {minutes:g}: expected minutes, finite and at least 1 ms")
+    return round(minutes * MINUTE)
 
 
 @dataclass
@@ -157,7 +164,7 @@ class _Run:
     def _drain(self, watch: Watch, done: Replayed) -> None:
         """Waits until every question whose outcome is known is an example that all learners scored.
 
-        The report shows what is missing where that takes too long.
+        Where that takes too long, the report says how many each learner had not scored.
         """
         follower = watch.follower
         began = since = time.monotonic()
