@@ -18,7 +18,7 @@ from benchmarks.demo.replay import Replayed
 from infra import inspection
 from infra.settings import Settings
 from online_models.evaluation import log_loss, roc_auc, weight_of
-from schemas.declare import DAY, HOUR, Domain, Stopping
+from schemas.declare import DAY, HOUR, Domain, Label, Stopping, Unlabelled
 
 HIDDEN = "stopped, outcome hidden"
 
@@ -117,6 +117,7 @@ class Line:
 class _Rows:
     ids: dict[str, None] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
     label: list[float] = field(default_factory=list)
     weight: list[float] = field(default_factory=list)
@@ -126,9 +127,17 @@ class _Rows:
             return
         self.ids[record["id"]] = None
         self.asked.append(record["asked"])
+        self.told.append(record["time"])
         self.probability.append(record["probability"])
         self.label.append(record["label"])
         self.weight.append(weight_of(record))
+
+    def settled(self, label: Label) -> Set[str]:
+        """Those of a time whose outcomes are all known: of the last deadline only labels are."""
+        if label.missing is not Unlabelled.NEGATIVE:
+            return self.ids.keys()
+        until = max(self.told, default=0) - label.deadline
+        return {id_ for id_, asked in zip(self.ids, self.asked, strict=True) if asked <= until}
 
     def line(self, shared: Set[str]) -> Line:
         """Of the examples that all lines share."""
@@ -186,6 +195,7 @@ def _lines(settings: Settings, domain: Domain) -> tuple[dict[str, Line], int, di
         for record in inspection.read(settings, domain, stream):
             rows[SERVED if name is None else record[name]].add(record)
     shared, unscored = common({who: row.ids.keys() for who, row in rows.items()})
+    shared &= rows[SERVED].settled(domain.label)
     lines = {who: row.line(shared) for who, row in rows.items() if shared <= row.ids.keys()}
     return lines, len(rows[SERVED].ids), unscored
 

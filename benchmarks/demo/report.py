@@ -167,7 +167,8 @@ def markdown(found: Outcome) -> str:
         "Every probability was given before its label was known: `served` is what the endpoint "
         "answered when it was asked, the others are what each learner would have said when the "
         "label came, just before it learned from the example: it has learned more by then. All are "
-        "compared on the same examples, those that all of them have scored.\n",
+        "compared on the same examples, those that all of them have scored; where silence is an "
+        "answer, without the questions of the last deadline, of which only labels are known.\n",
     ]
     for title, heads, rows in tables(found):
         parts += [f"## {title}\n", "|" + "|".join(heads) + "|", "|" + "---|" * len(heads)]

@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 
 from benchmarks.demo.following import SERVED
-from benchmarks.demo.outcome import HIDDEN, Latency, Outcome, Quality, common, periods
+from benchmarks.demo.outcome import HIDDEN, Latency, Outcome, Quality, _Rows, common, periods
 from benchmarks.demo.replay import happens
 from benchmarks.demo.report import markdown
 from schemas.dataset import Stamped
+from schemas.declare import DAY
 from schemas.domains import load
 
 PAYMENTS = load("payments")
@@ -85,3 +86,14 @@ def test_of_what_was_stopped_comes_neither_chargeback_nor_label() -> None:
         assert happens(label, PAYMENTS, stopped) is comes
         assert happens(back, PAYMENTS, stopped) is comes
         assert happens(booked, PAYMENTS, stopped)
+
+
+def test_where_silence_is_an_answer_the_last_deadline_is_left_out() -> None:
+    """Of its questions only those have an example that somebody complained of."""
+    rows, deadline = _Rows(), PAYMENTS.label.deadline
+    for day in range(60):
+        record = {"id": f"p{day}", "asked": day * DAY, "time": day * DAY + deadline}
+        rows.add({**record, "probability": 0.1, "label": 0.0})
+    rows.add({"id": "new", "asked": 80 * DAY, "time": 81 * DAY, "probability": 0.1, "label": 1.0})
+    assert rows.settled(PAYMENTS.label) == {f"p{day}" for day in range(60)}
+    assert rows.settled(load("flights").label) == rows.ids.keys()
