@@ -113,7 +113,9 @@ class Predictor:
         vectorised = monotonic()
         models = self._models()
         choices = [self._router.choose(request, models) for request in requests]
-        results = self._run(choices, grounds.values, models[BASE_RATE])
+        left = min(asked.deadline for asked in batch) - vectorised
+        until = vectorised + self._watchdog.allowed(left)
+        results = self._run(choices, grounds.values, models[BASE_RATE], until)
         done = monotonic()
         self._features_time(vectorised - started)
         self._model_time(done - vectorised)
@@ -122,26 +124,30 @@ class Predictor:
                 self._reply(asked, row, choices[row], results[row], grounds, found.degraded[row])
 
     def _run(
-        self, choices: Sequence[Choice], vectors: NDArray[np.float64], fallback: Model
+        self, choices: Sequence[Choice], vectors: NDArray[np.float64], fallback: Model, until: float
     ) -> list[Result]:
-        """The probability of each vector and the model that gave it; one run a model."""
+        """The probability of each vector and the model that gave it; one run a model.
+
+        All of them have until then, so those that are stopped most come last.
+        """
         first = choices[0].model
         if all(choice.model is first for choice in choices):
-            return self._run_one(first, vectors, fallback)
+            return self._run_one(first, vectors, fallback, until)
         results: list[Result] = [Result(0.0, fallback, 0.0)] * len(choices)
-        for model in {choice.model for choice in choices}:
+        for model in sorted({choice.model for choice in choices}, key=self._watchdog.stopped):
             rows = [row for row, choice in enumerate(choices) if choice.model is model]
-            for row, result in zip(
-                rows, self._run_one(model, vectors[rows], fallback), strict=True
-            ):
+            found = self._run_one(model, vectors[rows], fallback, until)
+            for row, result in zip(rows, found, strict=True):
                 results[row] = result
         return results
 
-    def _run_one(self, model: Model, vectors: NDArray[np.float64], fallback: Model) -> list[Result]:
+    def _run_one(
+        self, model: Model, vectors: NDArray[np.float64], fallback: Model, until: float
+    ) -> list[Result]:
         """One model's answers; the base rate's where it fails or gives no probability."""
         started = monotonic()
         try:
-            found = self._watchdog.run(model, vectors)
+            found = self._watchdog.run(model, vectors, until)
             if ((found >= 0) & (found <= 1)).all():
                 return _results(found, model, started)
             fault = "no probability"

@@ -31,7 +31,7 @@ ANSWER_SHARE = 0.9
 """Of a budget, by when the answer is on its way; the rest is for the way back to the client."""
 
 MODEL_SHARE = 0.4
-"""Of a budget, what a model may take."""
+"""Of the endpoint's budget, what models may take at most of a batch's time."""
 
 RETRY_EVERY = 0.5
 POLL_EVERY = 0.25

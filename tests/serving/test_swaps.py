@@ -77,7 +77,7 @@ def test_while_its_model_is_stuck_a_request_is_answered_by_the_base_rate(
     assert stuck.status == 200, stuck.text
     assert stuck.json["model"] == "base-rate"
     assert "model:base-rate" in stuck.json["degraded"]
-    late = served.predict(question(id="late", distance=1e9), x_budget_ms="10")
+    late = served.predict(question(id="late", distance=1e9), x_budget_ms="1")
     assert (late.status, "its whole budget" in late.json["error"]) == (503, True)
     assert "late" not in served.predictions()
     assert served.predict(question()).json["version"] == version
