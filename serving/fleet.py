@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from time import monotonic
 
 from infra import processes, signals
 from infra.settings import Settings, child_environment
@@ -21,6 +22,7 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus_client keeps the metrics of processes that share a page."""
 
 PATIENCE = 15.0
+"""Seconds that they have to end; what goes on then is killed."""
 _RESTART_AFTER = 1.0
 _log = logging.getLogger(__name__)
 
@@ -66,8 +68,14 @@ def _alive(member: subprocess.Popen[bytes], environment: dict[str, str]) -> subp
 
 
 def _stop(members: list[subprocess.Popen[bytes]]) -> list[int]:
+    """Tells each to end once: a second signal would kill what has no handler any more."""
     for member in members:
         member.terminate()
+    until = monotonic() + PATIENCE
     for member in members:
-        processes.stop(member, PATIENCE)
+        try:
+            member.wait(max(0.0, until - monotonic()))
+        except subprocess.TimeoutExpired:
+            member.kill()
+            member.wait()
     return [member.returncode for member in members]

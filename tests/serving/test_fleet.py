@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -17,6 +19,77 @@ import pytest
 from infra import processes, topics
 from infra.settings import Settings, child_environment
 from schemas import domains
+from serving import fleet as several
+from serving.fleet import FleetError
+
+MEMBER = """
+import pathlib, signal, sys, time
+def end(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(float(sys.argv[2]))
+    sys.exit(int(sys.argv[3]))
+signal.signal(signal.SIGTERM, end)
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(60)
+"""
+"""A process that takes SIGTERM once, as the endpoint does, and needs a while to end."""
+
+
+class Members:
+    """Starts stand-ins for the processes of a fleet: told to end, each goes on for so long."""
+
+    def __init__(self, folder: Path, seconds: list[float], code: int = 0) -> None:
+        self._folder, self._seconds, self._code = folder, list(seconds), code
+        self.environments: list[dict[str, str]] = []
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        self.environments.append(environment)
+        begun = self._folder / f"begun-{len(self.started)}"
+        how = [str(begun), str(self._seconds[len(self.started)]), str(self._code)]
+        self.started.append(subprocess.Popen([sys.executable, "-I", "-S", "-c", MEMBER, *how]))
+        while not begun.exists():
+            time.sleep(0.01)
+        return self.started[-1]
+
+
+def stopped_after(
+    seconds: float, members: Members, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs a fleet of three of these members until it gets SIGTERM."""
+    monkeypatch.setattr(several, "_start", members)
+    threading.Timer(seconds, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    several.run(settings, 3)
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_clean_stop_is_told_as_one_however_long_each_needs(
+    nowhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    seconds = [(0.05, 0.2, 0.4)[(turn + number) % 3] for number in range(3)]
+    members = Members(tmp_path, seconds)
+    stopped_after(0.6, members, nowhere, monkeypatch)
+    assert [each.returncode for each in members.started] == [0, 0, 0]
+
+
+def test_one_that_ends_badly_is_told(
+    nowhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FleetError, match=r"\[3, 3, 3\]"):
+        stopped_after(0.6, Members(tmp_path, [0.0] * 3, code=3), nowhere, monkeypatch)
+
+
+def test_one_that_does_not_end_is_killed(
+    nowhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(several, "PATIENCE", 0.5)
+    with pytest.raises(FleetError, match=r"\[0, -9, 0\]"):
+        stopped_after(0.6, Members(tmp_path, [0.0, 30.0, 0.0]), nowhere, monkeypatch)
 
 
 def get(url: str) -> bytes:
