@@ -103,7 +103,7 @@ def measured(
 
 
 def finish(console: Console, result: Result, out: Path) -> None:
-    """Show and keep a result; exits with 1 where an answer was wrong, 2 where it is invalid."""
+    """Show and keep a result; exits with 1 where it failed, 2 where it is invalid."""
     from benchmarks import report
     from benchmarks.latency import pictures
 
@@ -112,7 +112,7 @@ def finish(console: Console, result: Result, out: Path) -> None:
     if any(run.latency for run in result.runs):
         pictures.draw(result, out / "latency.png")
     console.print(f"kept in {out}/")
-    if not result.right:
+    if result.failures:
         raise typer.Exit(_FAILED)
     if not result.valid:
         raise typer.Exit(_INVALID)

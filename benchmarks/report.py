@@ -25,7 +25,8 @@ def told(result: Result) -> RenderableType:
             parts.append(_stages(run))
         parts += [Text(f"invalid: {fault}", style="bold red") for fault in run.generator.faults]
         parts += [Text(f"note: {remark}", style="yellow") for remark in run.generator.remarks]
-    style = "bold green" if result.right and result.valid else "bold red"
+    parts += [Text(f"failed: {failure}", style="bold red") for failure in result.failures]
+    style = "bold red" if result.failures or not result.valid else "bold green"
     return Group(*parts, Text(result.headline, style=style))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.latency import failures
 from benchmarks.latency.confidence import Decision, Share
 from benchmarks.latency.observe import Stage
 from benchmarks.load.plan import Swap
@@ -113,9 +114,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     replicates: dict[str, list[float]]
 
     @property
-    def right(self) -> bool:
-        """Whether no answer was wrong."""
-        return not self.outcomes.get("wrong")
+    def failures(self) -> list[str]:
+        """Why the run failed; empty where it did not."""
+        return failures.of(self.outcomes)
 
     @property
     def valid(self) -> bool:
@@ -134,7 +135,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of the search."""
+    """One try of the search; `outcomes` are counts by name."""
 
     rate: float
     decision: Decision
@@ -143,6 +144,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     overruns: int
     generator_limited: bool
     confirming: bool
+    outcomes: dict[str, int]
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +158,16 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     outside: float | None
     limited_by_generator: bool
     probes: list[Probe]
+
+    @property
+    def failures(self) -> list[str]:
+        """Why the search failed: beyond what a server can do only wrong answers are failures."""
+        told = [
+            f"{each} at {p.rate:,.0f}/s" for p in self.probes for each in failures.wrong(p.outcomes)
+        ]
+        if not any(failures.right(probe.outcomes) for probe in self.probes):
+            told.append("no right answer at any rate")
+        return told
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,9 +185,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     sent: Sent | None = None
 
     @property
-    def right(self) -> bool:
-        """Whether every answer of every run was right; the benchmark fails where it is not."""
-        return all(run.right for run in self.runs)
+    def failures(self) -> list[str]:
+        """Why the benchmark failed; empty where it did not."""
+        searched = self.search.failures if self.search else []
+        return [*(each for run in self.runs for each in run.failures), *searched]
 
     @property
     def valid(self) -> bool:
@@ -227,5 +240,5 @@ def _sentence(options: Options, run: Run) -> str:
         against += f" if requests were independent; bursts allowed for, {name} may be up to"
         against += f" {run.reaches(options):.3g} ms"
     invalid = "" if run.valid else " INVALID: the load generator was the bottleneck."
-    wrong = "" if run.right else " FAILED: wrong answers."
-    return f"{measured} at {run.rate:,.0f} requests/s: {against}.{invalid}{wrong}"
+    failed = f" FAILED: {'; '.join(run.failures)}." if run.failures else ""
+    return f"{measured} at {run.rate:,.0f} requests/s: {against}.{invalid}{failed}"

@@ -124,6 +124,7 @@ class _Hunt:
             overruns=run.verdict.overruns,
             generator_limited=not run.valid and run.generator.overruns < looks[-1].outside,
             confirming=confirming,
+            outcomes=run.outcomes,
         )
         self.probes.append(probe)
         self.told(probe)

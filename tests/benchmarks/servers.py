@@ -74,6 +74,15 @@ class Servers:
                 return 200, b"<html>"
         return answer(request)
 
+    async def status(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """Answers every request with the status `value`; 0 breaks the connection."""
+        return int(self.value), b"{}"
+
+    async def hanging(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """Never answers."""
+        await asyncio.sleep(3_600)
+        return answer(request)
+
     async def swapping(self, request: dict[str, object]) -> tuple[int, bytes]:
         """A new model version every `value` milliseconds."""
         return answer(request, version=int((time.monotonic() - self.began) * 1e3 / self.value))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
+import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
-from benchmarks.commands import app
-from benchmarks.latency import pictures, results
+from benchmarks.commands import app, finish
+from benchmarks.latency import failures, pictures, results
 from benchmarks.latency import run as latency
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Options, Result, Run
@@ -41,7 +45,7 @@ def test_a_fast_server_is_inside_and_all_is_told(result: Result, tmp_path: Path)
     assert run.verdict.decision == Decision.INSIDE
     assert run.verdict.requests == 800
     assert run.verdict.needed == 459
-    assert result.right
+    assert not result.failures
     assert run.outcomes == {"ok": 800}
     assert run.latency["p50"] <= run.latency["p99"] <= run.latency["max"]
     assert run.intervals["p50"][0] <= run.latency["p50"] * 1.01
@@ -74,8 +78,9 @@ def test_failures_are_overruns(serve: Callable[..., str]) -> None:
 
 def test_wrong_answers_fail_the_benchmark(serve: Callable[..., str]) -> None:
     found = latency.run(options(serve("wrong"), seconds=1), BODIES)
-    assert not found.right
-    assert "FAILED: wrong answers" in found.headline
+    [wrong, *_] = found.failures
+    assert "wrong answers to 400 requests" in wrong
+    assert f"FAILED: {wrong}" in found.headline
 
 
 def test_a_starved_generator_is_named_and_the_run_invalid(serve: Callable[..., str]) -> None:
@@ -156,6 +161,7 @@ def test_a_search_that_finds_nothing_says_so(
     result = search(asked, BODIES)
     assert result.search is not None
     assert result.search.inside == 0
+    assert not result.failures
     assert result.runs == []
     assert "none" in result.headline
 
@@ -192,3 +198,40 @@ def test_the_commands(serve: Callable[..., str], tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, ["compare", *pair])
     assert ran.exit_code == 0
     assert "beyond noise" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        ("status", 500, "no right answer"),
+        ("status", 503, "no right answer"),
+        ("status", 0, "no right answer"),
+        ("hanging", 0, "no right answer"),
+        ("faulty", 0, "error"),
+        ("wrong", 0, "wrong answers"),
+    ],
+)
+def test_a_server_that_fails_fails_the_command(
+    serve: Callable[..., str], tmp_path: Path, kind: str, value: float, told: str
+) -> None:
+    asked = options(serve(kind, value), rate=200, seconds=0.5, warmup_s=0.1, drain_s=0.3)
+    console = Console(file=StringIO(), width=200)
+    with pytest.raises(typer.Exit) as ended:
+        finish(console, latency.run(asked, BODIES), tmp_path)
+    assert ended.value.exit_code == 1
+    assert isinstance(console.file, StringIO)
+    assert re.search(f"failed: .*{told}", console.file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "failed"),
+    [
+        ({"ok": 99, "error": 1}, False),
+        ({"ok": 98, "error": 1, "broken": 1}, True),
+        ({"ok": 50, "shed": 50}, False),
+        ({"degraded": 10_000, "wrong": 1}, True),
+        ({"shed": 100}, True),
+    ],
+)
+def test_what_fails_a_run(outcomes: dict[str, int], failed: bool) -> None:
+    assert bool(failures.of(outcomes)) is failed
