@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.comparison import Comparison
+from benchmarks.faults import goals
 from benchmarks.faults.run import Chaos
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import Decision
@@ -122,21 +123,29 @@ def chaos(result: Chaos) -> RenderableType:
     budget = f"{result.options.budget_ms:g} ms"
     title = f"{result.options.rate:,.0f} requests/s"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=0)
-    heads = ("requests", f"inside {budget}", "degraded", "shed", "failed", "p99, ms")
+    heads = ("requests", f"inside {budget}", "degraded", "shed", "wrong", "failed")
     table.add_column("", no_wrap=True)
-    for name in (*heads, "of answers"):
+    for name in (*heads, "p99, ms", "of answers", "goal"):
         table.add_column(name, justify="right", min_width=max(map(len, name.split())))
     for each in result.phases:
+        counts = each.degraded, each.shed, each.wrong, each.failed
         table.add_row(
             each.name,
             f"{each.count:,}",
             _share(each.inside),
-            *(f"{number:,}" for number in (each.degraded, each.shed, each.failed)),
+            *(f"{number:,}" for number in counts),
             f"{each.p99:.3g}",
             _share(each.accepted_inside),
+            _goal(each.goal),
         )
-    lost = f"{result.lost} of {result.answered:,} answers have no prediction record in the log"
-    return Group(table, Text(lost, style="bold red" if result.lost else "bold green"))
+    missed = [Text(f"missed: {each}", style="bold red") for each in goals.misses(result)]
+    kept = Text(f"all {result.answered:,} answers have their record in the log", style="bold green")
+    return Group(table, *missed, *[kept] * (not result.lost))
+
+
+def _goal(goal: goals.Goal) -> str:
+    told = [f"{goal.inside:.1%}"] if goal.inside is not None else []
+    return ", ".join(told + [f"{goal.accepted:.1%} of answers"] * (goal.accepted is not None))
 
 
 def _share(value: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.faults.faulty import Endpoint
+from benchmarks.faults.goals import AFTER_BROKER, OVERLOAD, USUAL, Goal
 from benchmarks.faults.proxy import Fault, Proxy
 from benchmarks.latency import search
 from benchmarks.latency.results import Options as LatencyOptions
@@ -51,14 +53,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of the requests that were due in a phase; `inside` of all `count`, ms."""
+    """What became of the requests that were due in a phase; `inside` of all `count`, ms.
+
+    `wrong` answers are not among the `failed`; percentiles are of right answers.
+    """
 
     name: str
+    goal: Goal
     count: int
     inside: float
     ok: int
     degraded: int
     shed: int
+    wrong: int
     failed: int
     p50: float
     p99: float
@@ -78,8 +85,13 @@ class Chaos(msgspec.Struct, frozen=True, kw_only=True):
     overload_rate: float
 
 
-Step = tuple[str, float, Callable[[], object]]
-"""Name and seconds of a phase, and what begins it."""
+class Step(NamedTuple):
+    """Name and seconds of a phase, what begins it, and what is promised in it."""
+
+    name: str
+    seconds: float
+    begin: Callable[[], object]
+    goal: Goal = USUAL
 
 
 def run(alone: Prepared, options: Options) -> Chaos:
@@ -95,9 +107,9 @@ def run(alone: Prepared, options: Options) -> Chaos:
     with Endpoint(alone.settings) as url:  # the proxy would take a processor that is needed
         highest = options.highest or _highest(url, asked, options)
         rate = highest * _TIMES_OVER
-        steps: list[Step] = [(f"{rate:,.0f}/s asked", options.overload_s, lambda: None)]
-        last, over = _offered(url, asked, options, steps, rate)
-        calm, after = _offered(url, asked, options, [("after", _REST_S, lambda: None)])
+        step = Step(f"{rate:,.0f}/s asked", options.overload_s, lambda: None, OVERLOAD)
+        last, over = _offered(url, asked, options, [step], rate)
+        calm, after = _offered(url, asked, options, [Step("after", _REST_S, lambda: None)])
     answered = {*ids, *more, *last, *calm}
     return Chaos(
         kind="chaos",
@@ -111,12 +123,12 @@ def run(alone: Prepared, options: Options) -> Chaos:
 
 
 def _redis_steps(proxy: Proxy, options: Options) -> list[Step]:
-    steps: list[Step] = [("all well", _REST_S, lambda: None)]
+    steps: list[Step] = [Step("all well", _REST_S, lambda: None)]
     for fault in (Fault.HANG, Fault.DELAY, Fault.RESET, Fault.TRICKLE):
         seconds = options.hang_s if fault is Fault.HANG else options.short_s
         begin = _setter(proxy, fault, options.delay_ms / 1e3)
-        steps.append((f"Redis: {fault}", seconds, begin))
-        steps.append((f"after the {fault}", _REST_S, _setter(proxy, Fault.NONE, 0.0)))
+        steps.append(Step(f"Redis: {fault}", seconds, begin))
+        steps.append(Step(f"after the {fault}", _REST_S, _setter(proxy, Fault.NONE, 0.0)))
     return steps
 
 
@@ -130,9 +142,9 @@ def _broker_steps(alone: Prepared, options: Options) -> list[Step]:
     if broker is None:
         raise StackError("the stack's broker does not run any more")
     return [
-        ("all well", _REST_S, lambda: None),
-        ("broker gone", options.broker_s, broker.suspend),
-        ("after the broker", _REST_S, broker.resume),
+        Step("all well", _REST_S, lambda: None),
+        Step("broker gone", options.broker_s, broker.suspend),
+        Step("after the broker", _REST_S, broker.resume, AFTER_BROKER),
     ]
 
 
@@ -141,7 +153,7 @@ def _offered(
 ) -> tuple[list[str], list[Phase]]:
     """Offers the load while the steps go by; ids that were answered, and the phases."""
     rate = rate or options.rate
-    seconds = sum(seconds for _, seconds, _ in steps)
+    seconds = sum(step.seconds for step in steps)
     tag = f"chaos-{time.time_ns():x}-"
     plan = Plan(
         url=url, rate=rate, warmup=round(rate * _WARM_S), requests=round(rate * seconds),
@@ -165,12 +177,12 @@ def _go_by(url: str, steps: Sequence[Step], load: threading.Thread) -> list[floa
     time.sleep(_WARM_S + 1.0)
     begins = []
     try:
-        for _, seconds, begin in steps:
-            begin()
+        for step in steps:
+            step.begin()
             begins.append(time.time())
-            time.sleep(seconds if load.is_alive() else 0.0)
+            time.sleep(step.seconds if load.is_alive() else 0.0)
     finally:
-        steps[-1][2]()  # whatever went wrong, nothing stays stopped
+        steps[-1].begin()  # whatever went wrong, nothing stays stopped
     return [*begins, time.time()]
 
 
@@ -180,26 +192,30 @@ def _phases(
     due = record.intended / 1e9
     took = np.where(record.done < 0, np.inf, (record.done - record.intended) / 1e6)
     phases = []
-    for (name, _, _), first, last in zip(steps, edges, edges[1:], strict=False):
+    for step, first, last in zip(steps, edges, edges[1:], strict=False):
         chosen = (due >= first) & (due < last)
-        phases.append(_phase(name, took[chosen], record.outcome[chosen], options.budget_ms))
+        phases.append(_phase(step, took[chosen], record.outcome[chosen], options.budget_ms))
     return phases
 
 
-def _phase(name: str, took: NDArray[np.float64], outcome: NDArray[np.int8], budget: float) -> Phase:
+def _phase(
+    step: Step, took: NDArray[np.float64], outcome: NDArray[np.int8], budget: float
+) -> Phase:
     good = np.isin(outcome, GOOD)
     inside = took <= budget
     values = took[good] if good.any() else np.array([np.inf])
     p50, p99, top = np.percentile(values, [50, 99, 100], method="lower").tolist()
-    shed = int((outcome == Outcome.SHED).sum())
+    shed, wrong = (int((outcome == kind).sum()) for kind in (Outcome.SHED, Outcome.WRONG))
     return Phase(
-        name=name,
+        name=step.name,
+        goal=step.goal,
         count=len(took),
         inside=float((good & inside).mean()) if len(took) else 0.0,
         ok=int((outcome == Outcome.OK).sum()),
         degraded=int((outcome == Outcome.DEGRADED).sum()),
         shed=shed,
-        failed=len(took) - int(good.sum()) - shed,
+        wrong=wrong,
+        failed=len(took) - int(good.sum()) - shed - wrong,
         p50=p50,
         p99=p99,
         max=top,

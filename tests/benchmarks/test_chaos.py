@@ -7,14 +7,21 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from benchmarks import report
 from benchmarks.commands import app
+from benchmarks.faults import goals
 from benchmarks.faults import run as chaos
 from benchmarks.faults.proxy import Fault, Proxy
+from benchmarks.load.answers import Outcome
+from benchmarks.machine import facts
 from benchmarks.own_stack import own_stack
 from infra.settings import Settings
 
@@ -109,7 +116,58 @@ def test_every_request_is_answered_and_no_record_is_lost(tmp_path: Path) -> None
     assert by["Redis: hang"].degraded > 0.9 * by["Redis: hang"].count
     assert by["after the hang"].ok > 0.5 * by["after the hang"].count
     assert by["after"].ok > 0.5 * by["after"].count
-    assert all(phase.failed == 0 for phase in found.phases)
+    assert all(phase.failed == phase.wrong == 0 for phase in found.phases)
+
+
+def phase(goal: goals.Goal = goals.USUAL, took: float = 5.0, **ended: int) -> chaos.Phase:
+    """5,000 requests of which so many ended otherwise than in time; LATE ones after 80 ms."""
+    times, outcome = np.full(5_000, took), np.full(5_000, Outcome.OK, np.int8)
+    at = 0
+    for name, count in ended.items():
+        times[at : at + count] = 80.0
+        outcome[at : at + count] = Outcome.OK if name == "LATE" else Outcome[name]
+        at += count
+    return chaos._phase(chaos.Step("broken", 10.0, lambda: None, goal), times, outcome, 50.0)
+
+
+def test_a_phase_keeps_its_goal_or_says_what_it_missed() -> None:
+    assert goals.missed(phase()) == []
+    assert goals.missed(phase(LATE=5)) == []
+    [told] = goals.missed(phase(LATE=25))
+    assert told == "broken: 99.50% of 5,000 requests in time, goal 99.9%"
+    assert goals.missed(phase(SHED=5)) == []
+    assert goals.missed(phase(SHED=25)) == [told]
+    assert goals.missed(phase(WRONG=1)) == ["broken: 1 wrong answers"]
+    assert goals.missed(phase(ERROR=1, BROKEN=1)) == ["broken: 2 requests failed, none was to"]
+    assert "no right answer" in goals.missed(phase(SHED=5_000))[0]
+
+
+def test_an_overload_may_refuse_but_must_be_in_time_where_it_accepts() -> None:
+    assert goals.missed(phase(goals.OVERLOAD, SHED=3_000, BROKEN=100, LATE=15)) == []
+    [told] = goals.missed(phase(goals.OVERLOAD, SHED=3_000, LATE=60))
+    assert told == "broken: 97.00% of 2,000 accepted requests in time, goal 99.0%"
+    assert goals.missed(phase(goals.OVERLOAD, SHED=4_000, WRONG=1)) == ["broken: 1 wrong answers"]
+
+
+def test_a_server_just_at_its_goal_is_seldom_called_too_slow() -> None:
+    late = np.random.default_rng(3).binomial(5_000, 0.001, 400).tolist()
+    called = sum(bool(goals.missed(phase(LATE=count))) for count in late)
+    assert called <= 400 * 0.01 + 3 * (400 * 0.01 * 0.99) ** 0.5
+
+
+def test_what_was_missed_is_printed_with_the_goals_and_a_lost_record_too() -> None:
+    result = chaos.Chaos(
+        kind="chaos", options=chaos.Options(), machine=facts(), phases=[phase(), phase(LATE=25)],
+        answered=10_000, lost=2, overload_rate=9.0,
+    )  # fmt: skip
+    assert len(goals.misses(result)) == 2
+    console = Console(file=StringIO(), width=100)
+    console.print(report.chaos(result))
+    assert isinstance(console.file, StringIO)
+    told = console.file.getvalue()
+    assert "99.9%" in told
+    assert "missed: broken: 99.50%" in told
+    assert "missed: 2 of 10,000 answers" in told
 
 
 def test_the_command_teaches() -> None:
