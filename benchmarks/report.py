@@ -24,6 +24,8 @@ def told(result: Result) -> RenderableType:
         parts += [_latency(result.options, run), _facts(result, run)]
         if run.stages:
             parts.append(_stages(run))
+        else:
+            parts.append(Text("the server tells no time by stage on its /metrics"))
         parts += [Text(f"invalid: {fault}", style="bold red") for fault in run.generator.faults]
         parts += [Text(f"note: {remark}", style="yellow") for remark in run.generator.remarks]
     parts += [Text(f"failed: {failure}", style="bold red") for failure in result.failures]

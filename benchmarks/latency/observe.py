@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urljoin
 from urllib.request import urlopen
 
 import msgspec
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 STAGES = "headrace_request_seconds"
@@ -27,19 +29,26 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 def read_text(url: str, path: str) -> str | None:
-    """The text at another path of the URL's server; None where there is none."""
+    """The text at another path of the URL's server; None where there is none, or no HTTP."""
     try:
         with urlopen(urljoin(url, path), timeout=5) as answer:
             text: str = answer.read().decode()
             return text
-    except (URLError, TimeoutError, ConnectionError, UnicodeDecodeError):
+    except (URLError, HTTPException, TimeoutError, ConnectionError, UnicodeDecodeError):
         return None
 
 
 def stage_buckets(metrics: str | None) -> Buckets:
-    """The stages' buckets out of a Prometheus page; empty where the server has none."""
+    """The stages' buckets out of a Prometheus page; empty where the text is none or has none."""
+    try:
+        return _buckets(text_string_to_metric_families(metrics or ""))
+    except ValueError:  # another server's page, in a form of its own
+        return {}
+
+
+def _buckets(families: Iterable[Metric]) -> Buckets:
     found: Buckets = {}
-    for family in text_string_to_metric_families(metrics or ""):
+    for family in families:
         if family.name != STAGES:
             continue
         for sample in family.samples:

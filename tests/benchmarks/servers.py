@@ -87,6 +87,14 @@ class Servers:
         """A new model version every `value` milliseconds."""
         return answer(request, version=int((time.monotonic() - self.began) * 1e3 / self.value))
 
+    async def page(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """An answer, and HTML at every other path."""
+        return answer(request)
+
+    async def babble(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """An answer, and no HTTP at any other path."""
+        return answer(request)
+
     async def closing(self, request: dict[str, object]) -> tuple[int, bytes]:
         """Closes the connection after every answer."""
         return answer(request)
@@ -101,6 +109,13 @@ headrace_request_seconds_sum{stage="redis"} 1
 """
 PAGE = b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s"
 scrapes = itertools.count(1)
+
+
+OTHERS = {
+    "page": PAGE % (200, 13, b"<html></html>"),
+    "babble": b"SSH-2.0-OpenSSH_9.6\r\n",
+}
+"""What some kinds of server answer to any GET."""
 
 
 def told(path: str) -> tuple[int, bytes]:
@@ -121,6 +136,9 @@ async def serve_connection(
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             if head.startswith(b"get "):
+                if kind in OTHERS:
+                    writer.write(OTHERS[kind])
+                    break
                 status, body = told(head.split()[1].decode())
                 writer.write(PAGE % (status, len(body), body))
                 continue

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from benchmarks import report
 from benchmarks.commands import app, finish
 from benchmarks.latency import failures, pictures, results
 from benchmarks.latency import run as latency
@@ -58,6 +60,19 @@ def test_a_fast_server_is_inside_and_all_is_told(result: Result, tmp_path: Path)
     assert result.machine.cores >= 1
     pictures.draw(result, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("kind", ["page", "babble"])
+def test_a_server_that_tells_nothing_of_itself_is_measured_all_the_same(
+    serve: Callable[..., str], kind: str
+) -> None:
+    found = latency.run(options(serve(kind), rate=100, seconds=0.5), BODIES)
+    assert found.runs[0].outcomes == {"ok": 50}
+    assert found.runs[0].stages == {}
+    assert found.models is None
+    told = io.StringIO()
+    Console(file=told).print(report.told(found))
+    assert "no time by stage" in told.getvalue()
 
 
 def test_a_result_is_read_back_as_it_was(summarised: Summarised, tmp_path: Path) -> None:

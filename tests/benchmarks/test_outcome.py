@@ -15,7 +15,7 @@ def test_quality_weighs_examples_by_how_likely_they_were_seen() -> None:
     for time, each in enumerate(zip(labels, probabilities, seen, strict=True)):
         rows.add({"asked": time, **dict(zip(("label", "probability", "seen"), each, strict=True))})
     rows.add({"asked": 100, "label": 1.0, "probability": 0.0})  # outside of the period
-    found = rows.line().within(0, 100)
+    found = rows.line(rows.ids.keys()).within(0, 100)
     wanted = measure(labels, probabilities, [1.0 / each for each in seen])
     assert found.examples == 100
     assert found.positives == pytest.approx(wanted.rate)
