@@ -13,8 +13,10 @@ def test_quality_weighs_examples_by_how_likely_they_were_seen() -> None:
     seen = [1.0, 1.0, 1.0, 0.1, 0.1] * 20
     rows = _Rows()
     for time, each in enumerate(zip(labels, probabilities, seen, strict=True)):
-        rows.add({"asked": time, **dict(zip(("label", "probability", "seen"), each, strict=True))})
-    rows.add({"asked": 100, "label": 1.0, "probability": 0.0})  # outside of the period
+        told = dict(zip(("label", "probability", "seen"), each, strict=True))
+        rows.add({"id": f"p{time}", "asked": time, "time": time, **told})
+    outside = {"id": "p100", "asked": 100, "time": 100}
+    rows.add({**outside, "label": 1.0, "probability": 0.0})
     found = rows.line(rows.ids.keys()).within(0, 100)
     wanted = measure(labels, probabilities, [1.0 / each for each in seen])
     assert found.examples == 100
