@@ -7,6 +7,7 @@ import socket
 import time
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -51,6 +52,18 @@ def test_in_chunks_it_is_the_same_question(live: Live) -> None:
     [whole], [parts] = _answers(_raw(live, _whole(body, LAST))), _answers(_raw(live, chunked))
     assert parts == whole
     assert whole["id"] == "chunks"
+
+
+def test_what_a_slow_client_needs_for_its_body_is_not_of_the_budget(live: Live) -> None:
+    body = _body(id="far-away")
+    head = HEAD + LAST + b"x-budget-ms: 1000\r\ntransfer-encoding: chunked\r\n\r\n"
+    place = urlsplit(live.url)
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), 20) as client:
+        client.sendall(head + b"%x\r\n%s\r\n" % (10, body[:10]))
+        time.sleep(1.1)
+        client.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body) - 10, body[10:]))
+        reply = b"".join(iter(lambda: client.recv(65_536), b""))
+    assert _answers(reply)[0]["id"] == "far-away"
 
 
 def test_piped_questions_are_answered_in_their_order(live: Live) -> None:
