@@ -117,7 +117,7 @@ def _budget(headers: Mapping[bytes, bytes]) -> float | None:
         return None
     expected = f"a number of milliseconds up to {LONGEST_BUDGET_MS:.0f}"
     try:
-        value = float(asked)
+        value = math.nan if b"_" in asked else float(asked)  # Python takes 5_0 for 50
     except ValueError:
         value = math.nan
     if not 0 < value <= LONGEST_BUDGET_MS:
