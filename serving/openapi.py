@@ -16,6 +16,7 @@ from serving.requests import MAX_BODY, Requests
 _JSON = "application/json"
 _ERRORS = {
     400: "The body is not JSON, or the budget is no number.",
+    408: "The request was not whole after some seconds; the connection is closed.",
     413: f"The body is larger than {MAX_BODY} bytes.",
     415: "The body is not declared as JSON.",
     422: "The body is JSON but not this request; the field is named.",

@@ -8,6 +8,7 @@ body in chunks, a request that is piped after another, goes the way of ASGI.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
 from functools import partial
@@ -18,11 +19,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from serving.answers import Answer
 from serving.app import PATH, Endpoint
 from serving.refusals import refusal
-from serving.requests import MAX_BODY
+from serving.requests import MAX_BODY, BadRequest
 
 _PATH = PATH.encode()
 _OK = b"content-type: application/json\r\ncontent-length: %d\r\n"
 _CLOSING = b"connection: close\r\n"
+
+WHOLE_S = 10.0
+"""Seconds in which a request must be whole; also the first of a connection, from its opening."""
 
 _LAST_DATA_RECV = 52
 """Where `struct tcp_info` of linux/tcp.h has the ms since data last came in, a uint32."""
@@ -34,6 +38,7 @@ class Question:
 
     __slots__ = ("body", "disconnected", "headers", "keep_alive", "response_complete")
     message_event = asyncio.Event()  # uvicorn sets it; nobody waits here
+    response_started = False
 
     def __init__(self, headers: dict[bytes, bytes], keep_alive: bool) -> None:
         self.headers = headers
@@ -41,15 +46,41 @@ class Question:
         self.body = bytearray()
         self.response_complete = self.disconnected = False
 
+    @property
+    def more_body(self) -> bool:
+        """Whether its body is not whole yet."""
+        return len(self.body) < int(self.headers[b"content-length"])
+
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
     app: Endpoint
     cycle: Question  # type: ignore[assignment]
+    begun = math.inf
+    """When the request began that is not whole yet, by the monotonic clock."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Waits for the first request."""
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.begun = monotonic()
+
+    def close_if_stalled(self, now: float) -> None:
+        """Gives up a request that is not whole in time, with 408 where it is known what it is."""
+        if now - self.begun < WHOLE_S or self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self.transport.close()
+        elif cycle.more_body and not cycle.response_started and not self.pipeline:
+            expected = f"all of it within {WHOLE_S:.0f} s"
+            cycle.keep_alive = False
+            self._refuse(cycle, BadRequest(408, "the request is not whole", expected=expected))
+            cycle.disconnected = True  # whoever waits for the rest shall go
 
     def on_message_begin(self) -> None:
         """Begins without a scope, which only the other way needs."""
+        self.begun = monotonic()
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
@@ -84,6 +115,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Asks."""
+        self.begun = math.inf
         question = self.cycle
         if question.__class__ is not Question:
             super().on_message_complete()

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic
 
 import uvicorn
 
@@ -19,6 +20,7 @@ from serving.service import Service
 
 DRAIN_S = 10
 BACKLOG = 2_048
+TICKS_OF_A_SECOND = 10
 
 
 class Server(uvicorn.Server):
@@ -28,6 +30,15 @@ class Server(uvicorn.Server):
         """Serves; looking through all that is loaded again and again would take milliseconds."""
         with garbage.seldom_collected():
             await super().main_loop()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Looks once a second for requests that do not become whole."""
+        if counter % TICKS_OF_A_SECOND == 0:
+            now = monotonic()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Protocol):
+                    connection.close_if_stalled(now)
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

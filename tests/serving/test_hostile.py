@@ -167,7 +167,9 @@ def test_no_content_type_is_415(live: Live) -> None:
     assert live.send("POST", "/predict", json.dumps(question()).encode()).status == 415
 
 
-@pytest.mark.parametrize("budget", ["0", "-1", "nan", "inf", "1e9", "soon", "", "60001", "1,5", "5_0"])
+@pytest.mark.parametrize(
+    "budget", ["0", "-1", "nan", "inf", "1e9", "soon", "", "60001", "1,5", "5_0"]
+)
 def test_wrong_budget_is_named(live: Live, budget: str) -> None:
     reply = live.predict(question(), x_budget_ms=budget)
     assert (reply.status, reply.json["field"]) == (400, "X-Budget-Ms")
