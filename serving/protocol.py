@@ -14,6 +14,7 @@ import struct
 from functools import partial
 from time import monotonic
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.answers import Answer
@@ -59,6 +60,8 @@ class Protocol(HttpToolsProtocol):
     cycle: Question  # type: ignore[assignment]
     begun = math.inf
     """When the request began that is not whole yet, by the monotonic clock."""
+    upgrading = False
+    """Whether the request that is being read asks for another protocol."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Waits for the first request."""
@@ -78,6 +81,31 @@ class Protocol(HttpToolsProtocol):
             self._refuse(cycle, BadRequest(408, "the request is not whole", expected=expected))
             cycle.disconnected = True  # whoever waits for the rest shall go
 
+    def data_received(self, data: bytes) -> None:
+        """Reads on."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as found:
+            if self.upgrading:
+                self._read_as_it_is(data[found.args[0] :])
+        except httptools.HttpParserError:
+            said = "Invalid HTTP request received."
+            self.logger.warning(said)
+            self.send_400_response(said)
+
+    def _read_as_it_is(self, rest: bytes) -> None:
+        """Reads a request again without its wish for another protocol (RFC 9110, 7.8).
+
+        The parser takes what comes after such a head for that protocol.
+        """
+        head = b"%s %s HTTP/1.1\r\n" % (self.parser.get_method(), self.url)
+        kept = b"".join(b"%s: %s\r\n" % each for each in self.headers if each[0] != b"upgrade")
+        self.upgrading = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(b"%s%s\r\n%s" % (head, kept, rest))
+
     def on_message_begin(self) -> None:
         """Begins without a scope, which only the other way needs."""
         self.begun = monotonic()
@@ -88,6 +116,9 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Chooses the way."""
         headers = dict(self.headers)
+        if b"upgrade" in headers and self.parser.should_upgrade():
+            self.upgrading = True
+            return
         if not self._is_ordinary(headers):
             self._begin_again()
             super().on_headers_complete()
@@ -115,6 +146,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Asks."""
+        if self.upgrading:
+            return
         self.begun = math.inf
         question = self.cycle
         if question.__class__ is not Question:

@@ -192,6 +192,7 @@ def test_body_too_large_is_413_whether_its_length_is_told_or_not(live: Live) -> 
         b"POST /predict\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"CONNECT x:1 HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: y\r\n\r\nhello",
         b"POST /predict HTTP/1.1\r\ncontent-length: -5\r\n\r\n",
         b"POST /predict HTTP/1.1\r\ncontent-length: ten\r\n\r\n",
         b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",

@@ -85,6 +85,32 @@ def test_a_client_that_waits_to_be_told_to_go_on_is_told(live: Live) -> None:
     assert _answers(rest)[0]["id"] == "patient"
 
 
+@pytest.mark.parametrize("cut", [400, 600, None])
+def test_a_wish_for_another_protocol_is_passed_over(live: Live, cut: int | None) -> None:
+    """As curl --http2 and Java's HttpClient have it; a server may ignore it (RFC 9110, 7.8)."""
+    wish = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+    body = _body(id="wish")
+    chunked = b"%stransfer-encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
+    sent = b"".join(
+        [
+            _whole(_body(id="before")),
+            _whole(body, wish),
+            chunked % (HEAD + wish, len(body), body),
+            b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + wish + b"\r\n",
+            _whole(_body(id="after"), LAST),
+        ]
+    )
+    place = urlsplit(live.url)
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), 20) as client:
+        client.sendall(sent[:cut])
+        if cut is not None:
+            time.sleep(0.1)
+            client.sendall(sent[cut:])
+        reply = b"".join(iter(lambda: client.recv(65_536), b""))
+    found = [answer.get("id") for answer in _answers(reply)]
+    assert found == ["before", "wish", "wish", None, "after"]
+
+
 def test_http_1_0_is_answered_and_closed(live: Live) -> None:
     old = _whole(_body(id="old")).replace(b"HTTP/1.1", b"HTTP/1.0")
     reply = _raw(live, old)
