@@ -15,7 +15,7 @@ import tempfile
 import threading
 from time import monotonic
 
-from infra import processes, signals
+from infra import metrics, processes, signals
 from infra.settings import Settings, child_environment
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -64,6 +64,7 @@ def _alive(member: subprocess.Popen[bytes], environment: dict[str, str]) -> subp
     if member.poll() is None:
         return member
     _log.error("process %d ended with %d: starting another", member.pid, member.returncode)
+    metrics.forget(member.pid, environment[MULTIPROCESS])
     return _start(environment)
 
 

@@ -77,6 +77,29 @@ def test_a_clean_stop_is_told_as_one_however_long_each_needs(
     assert [each.returncode for each in members.started] == [0, 0, 0]
 
 
+def test_the_gauges_of_one_that_died_are_forgotten(
+    nowhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, found = Members(tmp_path, [0.0] * 4), []
+
+    def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        folder = Path(environment[several.MULTIPROCESS])
+        found.append([each.name for each in folder.iterdir()])
+        member = members(environment)
+        for kind in ("gauge_livesum", "counter"):
+            (folder / f"{kind}_{member.pid}.db").touch()
+        if len(found) == 1:
+            member.kill()
+        return member
+
+    monkeypatch.setattr(several, "_start", start)
+    threading.Timer(2.0, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    several.run(nowhere, 3)
+    dead, first, second, _ = (each.pid for each in members.started)
+    kept = {f"{kind}_{n}.db" for kind in ("gauge_livesum", "counter") for n in (first, second)}
+    assert set(found[3]) == kept | {f"counter_{dead}.db"}
+
+
 def test_one_that_ends_badly_is_told(
     nowhere: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
