@@ -146,8 +146,8 @@ def chaos(result: Chaos) -> RenderableType:
 
 
 def _goal(goal: goals.Goal) -> str:
-    told = [f"{goal.inside:.1%}"] if goal.inside is not None else []
-    return ", ".join(told + [f"{goal.accepted:.1%} of answers"] * (goal.accepted is not None))
+    inside = "" if goal.inside is None else f"{goal.inside:.1%}"
+    return inside if goal.accepted is None else f"{goal.accepted:.1%} of answers"
 
 
 def _share(value: float) -> str:
