@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.latency import search
+from benchmarks.latency import failures, search
 from benchmarks.latency.results import Options as LatencyOptions
 from benchmarks.load import bodies as bodies_
-from benchmarks.load.answers import GOOD
+from benchmarks.load.answers import GOOD, Outcome
 from benchmarks.load.offer import offer
-from benchmarks.load.plan import Plan
+from benchmarks.load.plan import Plan, Record
 from benchmarks.machine import Machine, facts
 from benchmarks.own_stack import Prepared
 from benchmarks.peers.alike import Alike
@@ -71,8 +71,8 @@ def run(
 ) -> Peers:
     """Measures them all; `told` hears, after every turn, of all so far.
 
-    A peer is named `missing`, with the reason, where it cannot be installed or started, or gives
-    other probabilities than the endpoint.
+    A peer is named `missing`, with the reason, where it cannot be installed or started, gives
+    other probabilities than the endpoint, or answers wrong under load.
     """
     chosen = [peer for peer in PEERS if peer.name in options.peers]
     found = Peers(
@@ -126,6 +126,7 @@ def _measured(peer: Peer, url: str, asked: list[bytes], options: Options, repeat
         check=peer.check, closed_s=options.seconds, tag=f"peer-{repeat}-",
     )  # fmt: skip
     record, told = offer(plan, asked)
+    _checked(peer, record)
     closed = np.isin(record.outcome, GOOD).sum() / max(1e-9, record.done.max() / 1e9)
     highest = 0.0 if peer is ECHO else _highest(peer, url, asked, float(closed) / 2, options, seed)
     at = {f"{rate:g}": _latency(peer, url, asked, rate, options, seed) for rate in options.rates}
@@ -146,7 +147,12 @@ def _highest(
         probe_s=(1.0, 2.0), resolution=0.1, seed=seed,
     )  # fmt: skip
     found = search.search(given, asked, halvings=halvings).search
-    return found.inside if found else 0.0
+    if found is None:
+        return 0.0
+    wrong = [each for probe in found.probes for each in failures.wrong(probe.outcomes)]
+    if wrong:
+        raise PeerError(f"{peer.name} under load: {'; '.join(wrong)}")
+    return found.inside
 
 
 def _latency(
@@ -158,6 +164,15 @@ def _latency(
         connections=options.connections, seed=seed, check=peer.check, drain_s=2.0,
     )  # fmt: skip
     record = offer(plan, asked)[0].part(plan.warmup)
+    _checked(peer, record)
     took = np.where(np.isin(record.outcome, GOOD), (record.done - record.intended) / 1e6, np.inf)
     p50, p99 = np.percentile(took, [50, 99], method="lower").tolist()
     return (p50, p99) if p99 <= 1_000 else None
+
+
+def _checked(peer: Peer, record: Record) -> None:
+    """Raises PeerError where an answer was wrong: a rate of wrong answers is no rate."""
+    wrong = int((record.outcome == Outcome.WRONG).sum())
+    if wrong:
+        asked = int((record.done >= 0).sum())
+        raise PeerError(f"{peer.name} under load: {wrong:,} wrong answers to {asked:,} requests")

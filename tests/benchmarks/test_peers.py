@@ -13,11 +13,16 @@ from rich.console import Console
 
 from benchmarks.compare import compare_files
 from benchmarks.comparison import Change
+from benchmarks.latency import results
+from benchmarks.latency.confidence import Decision
+from benchmarks.latency.results import Found, Probe
+from benchmarks.latency.results import Options as LatencyOptions
 from benchmarks.load import bodies
 from benchmarks.load.answers import Outcome
 from benchmarks.machine import facts
 from benchmarks.peers import compare, feast_service, ratios, report, run
 from benchmarks.peers.run import Options, Peers, Turn
+from benchmarks.peers.setup import Peer, PeerError
 from benchmarks.storing import save
 from schemas import domains
 
@@ -163,3 +168,27 @@ def test_the_line_of_a_turn_says_where_no_rate_was_inside() -> None:
     assert "no rate inside" in report.turn_line(turn("bentoml", 0, 300.0, 0.0))
     assert "inside" not in report.turn_line(turn("echo", 0, 30_000.0, 0.0))
     assert "1,000/s inside" in report.turn_line(turn("fastapi", 0, 1_500.0, 1_000.0))
+
+
+def test_a_peer_that_answers_wrong_under_load_fails_by_name(
+    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer, given = Peer("liar", "Liar"), Options(seconds=0.3, connections=4)
+    asked = [b'{"id":"{id}"}']
+    for measured in (
+        lambda: run._measured(peer, serve("wrong"), asked, given, 0),
+        lambda: run._latency(peer, serve("wrong"), asked, 100.0, given, 0),
+    ):
+        with pytest.raises(PeerError, match=r"liar under load: [\d,]+ wrong answers"):
+            measured()
+    assert run._latency(peer, serve("constant"), asked, 100.0, given, 0)
+
+    probe = Probe(
+        rate=50.0, decision=Decision.INSIDE, p99=1.0, requests=100, overruns=1,
+        generator_limited=False, confirming=False, outcomes={"ok": 99, "wrong": 1},
+    )  # fmt: skip
+    found = Found(inside=50.0, outside=60.0, limited_by_generator=False, probes=[probe])
+    searched = results.make(LatencyOptions(), [], None, found)
+    monkeypatch.setattr("benchmarks.latency.search.search", lambda *_, **__: searched)
+    with pytest.raises(PeerError, match="liar under load: 1 wrong answers to 100 requests"):
+        run._highest(peer, "http://nobody/", asked, 100.0, given, 0)
