@@ -109,7 +109,7 @@ def finish(console: Console, result: Result, out: Path) -> None:
 
     save(result, out / "latency.json")
     console.print(report.told(result))
-    if any(run.latency for run in result.runs):
+    if any(run.answered for run in result.runs):
         pictures.draw(result, out / "latency.png")
     console.print(f"kept in {out}/")
     if result.failures:

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.comparison import Change, Comparison, unlike, welch
+from benchmarks.comparison import Change, Comparison, Estimate, ratio, unjudged, unlike, welch
 from benchmarks.freshness import run as fresh
+from benchmarks.freshness.delays import Delay
 from benchmarks.freshness.run import Freshness
-from benchmarks.latency.confidence import PERCENTILES
-from benchmarks.latency.results import Result, Run
+from benchmarks.latency.confidence import PERCENTILES, interval
+from benchmarks.latency.results import Result, Run, floats
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs
@@ -37,7 +38,7 @@ _IGNORED = {"seed", "repeats", "url", "background"}
 def compare(a: Result, b: Result, confidence: float = 0.99) -> Comparison:
     """What changed from `a` to `b`; raises ValueError where a result has no run to compare."""
     for name, result in (("first", a), ("second", b)):
-        if not any(run.latency for run in result.runs):
+        if not any(run.answered for run in result.runs):
             raise ValueError(f"the {name} result has no run with a right answer")
     repeated = min(len(a.runs), len(b.runs)) >= ENOUGH_RUNS
     judge = _by_runs if repeated else _by_bootstrap
@@ -77,12 +78,10 @@ def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> C
         "event → servable p99": (a.event_servable, b.event_servable),
         "label → serving p99": (a.label_serving, b.label_serving),
     }
-    tail = (1 - confidence) / 2 / len(pairs)
-    changes = []
-    for metric, (before, after) in pairs.items():
-        first, second = before.percentiles["p99"], after.percentiles["p99"]
-        low, high = _ratio_interval(np.array(before.drawn), np.array(after.drawn), tail)
-        changes.append(_change(metric, first, second, low, high))
+    level = 1 - (1 - confidence) / len(pairs)  # Bonferroni: the two are judged together
+    changes = [
+        ratio(metric, *(_p99(delay, level) for delay in pair)) for metric, pair in pairs.items()
+    ]
     return Comparison(
         method=f"bootstrap over blocks of time, ratio of percentiles, {confidence * 100:g} %",
         unlike=unlike(a, b, ("seed",)),
@@ -91,42 +90,40 @@ def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> C
     )
 
 
-def _ratio_interval(
-    before: NDArray[np.float64], after: NDArray[np.float64], tail: float
-) -> tuple[float, float]:
-    ratios = (after[:, None] / before[None, :]).ravel()
-    low, high = (float(end) for end in np.quantile(ratios, [tail, 1 - tail]))
-    return low, high
+def _p99(delay: Delay, level: float) -> Estimate:
+    return _estimate(delay.percentiles["p99"], np.array(delay.drawn), level)
 
 
-def _change(metric: str, a: float, b: float, low: float, high: float) -> Change:
-    changed = not low <= 1 <= high
-    return Change(metric=metric, a=a, b=b, ratio=b / a, low=low, high=high, changed=changed)
+def _estimate(value: float, drawn: NDArray[np.float64], level: float) -> Estimate:
+    return Estimate(value, *interval(drawn, level))
 
 
 def _logs(runs: Sequence[Run], metric: str) -> NDArray[np.float64]:
-    return np.log([run.latency[metric] for run in runs if run.latency])
+    return np.log(_values(runs, metric))
+
+
+def _values(runs: Sequence[Run], metric: str) -> NDArray[np.float64]:
+    return floats([run.latency[metric] for run in runs])
 
 
 def _by_runs(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
-    return welch({m: (_logs(a, m), _logs(b, m)) for m in _METRICS}, confidence)
+    """A percentile that was without a right answer in some run is told and not judged."""
+    logs = {metric: (_logs(a, metric), _logs(b, metric)) for metric in _METRICS}
+    judged = {name: pair for name, pair in logs.items() if np.isfinite(np.concatenate(pair)).all()}
+    changes = welch(judged, confidence) if judged else []
+    return changes + [unjudged(name, *logs[name]) for name in logs if name not in judged]
 
 
 def _by_bootstrap(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
-    tail = (1 - confidence) / 2 / len(_METRICS)  # Bonferroni: the four are judged together
-    changes = []
-    for metric in _METRICS:
-        low, high = _ratio_interval(_drawn(a, metric), _drawn(b, metric), tail)
-        changes.append(_change(metric, _middle(a, metric), _middle(b, metric), low, high))
-    return changes
+    level = 1 - (1 - confidence) / len(_METRICS)  # Bonferroni: the four are judged together
+    return [
+        ratio(metric, _of_runs(a, metric, level), _of_runs(b, metric, level)) for metric in _METRICS
+    ]
 
 
-def _drawn(runs: Sequence[Run], metric: str) -> NDArray[np.float64]:
-    return np.concatenate([np.array(run.replicates[metric]) for run in runs if run.latency])
-
-
-def _middle(runs: Sequence[Run], metric: str) -> float:
-    return float(np.median([run.latency[metric] for run in runs if run.latency]))
+def _of_runs(runs: Sequence[Run], metric: str, level: float) -> Estimate:
+    drawn = np.concatenate([floats(run.replicates[metric]) for run in runs])
+    return _estimate(float(np.median(_values(runs, metric))), drawn, level)
 
 
 def _over_budget(a: Result, b: Result, confidence: float) -> Change:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -19,8 +19,20 @@ Logs = NDArray[np.float64]
 """Logarithms of a figure, one for every turn."""
 
 
+class Estimate(NamedTuple):
+    """A figure with its interval; what is infinite is over any bound."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of both results; `ratio` is b over a with its interval. Latencies in ms."""
+    """One figure of both results; `ratio` is b over a with its interval. Latencies in ms.
+
+    A figure is infinite where there was no right answer, a ratio or an end of its interval NaN
+    where there is none.
+    """
 
     metric: str
     a: float
@@ -38,6 +50,30 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     unlike: list[str]
     changes: list[Change]
     notes: list[str]
+
+
+def ratio(metric: str, a: Estimate, b: Estimate) -> Change:
+    """The change of a positive figure by the intervals of both, which are independent.
+
+    The interval of the difference of the logarithms is that of Zou and Donner (2008, MOVER).
+    Where an end is 0 or infinite it goes from end to end, which is wider.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        (at_a, low_a, high_a), (at_b, low_b, high_b) = np.log(a), np.log(b)
+        down, up = np.hypot(at_b - low_b, high_a - at_a), np.hypot(high_b - at_b, at_a - low_a)
+        low = at_b - at_a - down if np.isfinite(at_b - at_a - down) else low_b - high_a
+        high = at_b - at_a + up if np.isfinite(at_b - at_a + up) else high_b - low_a
+        times, *ends = np.exp([at_b - at_a, low, high])
+    least, most = (float(end) if 0 < end < np.inf else np.nan for end in ends)
+    return Change(
+        metric=metric,
+        a=float(a.value),
+        b=float(b.value),
+        ratio=float(times) if 0 < times < np.inf else np.nan,
+        low=least,
+        high=most,
+        changed=bool(low > 0 or high < 0),
+    )
 
 
 def welch(logs: Mapping[str, tuple[Logs, Logs]], confidence: float) -> list[Change]:
@@ -84,17 +120,16 @@ def of_turns(
     """
     judged = {name: pair for name, pair in pairs.items() if min(map(len, pair)) >= _FEWEST}
     changes = welch(judged, confidence) if judged else []
-    changes += [_unjudged(name, *pair) for name, pair in pairs.items() if name not in judged]
+    changes += [unjudged(name, *pair) for name, pair in pairs.items() if name not in judged]
     few = [name for name, pair in pairs.items() if min(map(len, pair)) < _ENOUGH]
     told = f"fewer than {_ENOUGH} turns on a side, little to judge by: {'; '.join(few)}"
     return changes, [told] if few else []
 
 
-def _unjudged(metric: str, a: Logs, b: Logs) -> Change:
-    first, second = float(np.exp(a.mean())), float(np.exp(b.mean()))
-    return Change(
-        metric=metric, a=first, b=second, ratio=second / first, low=0.0, high=np.inf, changed=False
-    )
+def unjudged(metric: str, a: Logs, b: Logs) -> Change:
+    """A figure of which too little is known to judge it."""
+    first, second = Estimate(np.exp(a.mean()), 0, np.inf), Estimate(np.exp(b.mean()), 0, np.inf)
+    return ratio(metric, first, second)
 
 
 def missing(a: Mapping[str, str], b: Mapping[str, str]) -> list[str]:

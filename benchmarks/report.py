@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import isfinite, isnan
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.comparison import Comparison
+from benchmarks.comparison import Change, Comparison
 from benchmarks.faults import goals
 from benchmarks.faults.run import Chaos
 from benchmarks.freshness.run import Freshness
@@ -45,14 +47,19 @@ def probe_line(probe: Probe) -> Text:
 def _latency(options: Options, run: Run) -> Table:
     confidence = f"{options.confidence * 100:g} %"
     table = Table(title=f"{run.rate:,.0f} requests/s for {run.seconds:.1f} s, seed {run.seed}")
-    for name in ("", "latency, ms", f"{confidence} interval", "generator late, ms"):
+    heads = ("latency, ms", f"{confidence} interval", "of right answers", "generator late, ms")
+    for name in ("", *heads):
         table.add_column(name, justify="right")
     for name, value in run.latency.items():
-        low, high = run.intervals.get(name, (None, None))
-        between = f"{low:.3g} – {high:.3g}" if low is not None else ""
-        late = run.generator.late.get(name)
-        table.add_row(name, f"{value:.3g}", between, "" if late is None else f"{late:.3g}")
+        between = " – ".join(_ms(end) for end in run.intervals.get(name, ()))
+        answered, late = (of.get(name) for of in (run.answered, run.generator.late))
+        right = "" if answered is None else f"{answered:.3g}"
+        table.add_row(name, _ms(value), between, right, "" if late is None else f"{late:.3g}")
     return table
+
+
+def _ms(value: float | None) -> str:
+    return "no answer" if value is None else f"{value:.3g}"
 
 
 def _facts(result: Result, run: Run) -> Table:
@@ -163,12 +170,22 @@ def compared(comparison: Comparison) -> RenderableType:
     for change in comparison.changes:
         table.add_row(
             change.metric,
-            f"{change.a:.4g}",
-            f"{change.b:.4g}",
-            f"{change.ratio:.3g}",
-            f"{change.low:.3g} – {change.high:.3g}",
+            *(f"{value:.4g}" if isfinite(value) else "no answer" for value in (change.a, change.b)),
+            "–" if isnan(change.ratio) else f"{change.ratio:.3g}",
+            _between(change),
             Text("yes", style="bold") if change.changed else Text("no", style="dim"),
         )
     unlike = [Text(f"not the same: {line}", style="yellow") for line in comparison.unlike]
     notes = [Text(f"note: {line}", style="yellow") for line in comparison.notes]
     return Group(*unlike, table, *notes)
+
+
+def _between(change: Change) -> str:
+    """The interval; one that is open at an end says at least or at most, at both nothing."""
+    if isnan(change.low) and isnan(change.high):
+        return "–"
+    if isnan(change.low):
+        return f"at most {change.high:.3g}"
+    if isnan(change.high):
+        return f"at least {change.low:.3g}"
+    return f"{change.low:.3g} – {change.high:.3g}"

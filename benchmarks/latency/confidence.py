@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -89,8 +90,9 @@ def share(count: int, of: int, confidence: float) -> Share:
 
 
 def histogram(milliseconds: NDArray[np.float64]) -> HdrHistogram:
-    """An HdrHistogram in microseconds, three significant digits, 1 µs to an hour."""
-    whole = np.clip(np.rint(milliseconds * 1e3), 1, _LONGEST_US).astype(np.int64)
+    """An HdrHistogram of what is finite, in microseconds, three digits, 1 µs to an hour."""
+    finite = milliseconds[np.isfinite(milliseconds)]
+    whole = np.clip(np.rint(finite * 1e3), 1, _LONGEST_US).astype(np.int64)
     kept = HdrHistogram(1, _LONGEST_US, 3)
     for value, count in zip(*np.unique(whole, return_counts=True), strict=True):
         kept.record_value(int(value), int(count))
@@ -98,12 +100,24 @@ def histogram(milliseconds: NDArray[np.float64]) -> HdrHistogram:
 
 
 def percentiles(milliseconds: NDArray[np.float64]) -> dict[str, float]:
-    """p50, p90, p99, p99.9 and max of the HdrHistogram, in milliseconds; empty for no values."""
+    """p50, p90, p99, p99.9 and max of the HdrHistogram, in milliseconds; empty for no values.
+
+    Requests without a right answer took infinitely long, and so may a percentile.
+    """
     if not len(milliseconds):
         return {}
-    kept = histogram(milliseconds)
-    named = {f"p{p:g}": kept.get_value_at_percentile(p) / 1e3 for p in PERCENTILES}
+    kept, failed = histogram(milliseconds), int(np.isinf(milliseconds).sum())
+    named = {f"p{p:g}": at_percentile(kept, failed, p) for p in PERCENTILES}
     return named | {"max": float(milliseconds.max())}
+
+
+def at_percentile(kept: HdrHistogram, failed: int, percentile: float) -> float:
+    """Milliseconds at a percentile of the histogram's values and of `failed` infinite ones."""
+    answered = kept.get_total_count()
+    rank = max(1, round(percentile / 100 * (answered + failed)))
+    if rank > answered:
+        return float("inf")
+    return float(kept.get_value_at_percentile(100 * rank / answered) / 1e3)
 
 
 def replicates(
@@ -113,7 +127,7 @@ def replicates(
 
     Slow requests come in bursts, so that single requests are not independent; blocks of time
     (at least 20, at most a second long) nearly are (Künsch 1989, the block bootstrap). `seconds`
-    are the arrival times. Read off a logarithmic grid of 0.5 %.
+    are the arrival times. Read off a logarithmic grid of 0.5 %; what is over 1,000 s is infinite.
     """
     if not len(milliseconds):
         return np.zeros((0, len(PERCENTILES)))
@@ -128,4 +142,12 @@ def replicates(
     cumulative = np.cumsum(weights @ counts, axis=1)
     ranks = np.asarray(PERCENTILES) / 100 * cumulative[:, -1:]
     below = (cumulative[:, None, :] < ranks[:, :, None]).sum(axis=2)
-    return np.asarray(_GRID[np.minimum(below, len(_GRID) - 1)])
+    ends: NDArray[np.float64] = np.append(_GRID, np.inf)[below]
+    return ends
+
+
+def interval(drawn: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """The middle `level` of what was drawn; its upper end may be infinite."""
+    ordered = np.sort(drawn)
+    ends = [(1 - level) / 2 * (len(drawn) - 1), (1 + level) / 2 * (len(drawn) - 1)]
+    return float(ordered[math.floor(ends[0])]), float(ordered[math.ceil(ends[1])])

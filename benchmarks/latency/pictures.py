@@ -10,6 +10,7 @@ from hdrh.histogram import HdrHistogram
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from benchmarks.latency.confidence import at_percentile
 from benchmarks.latency.results import Result, Run
 
 _SHOWN = (0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999)
@@ -22,7 +23,7 @@ def draw(result: Result, path: Path) -> None:
     The last run is drawn, with the percentiles of the others behind it. Raises ValueError where
     there is no run with a right answer.
     """
-    runs = [run for run in result.runs if run.latency]
+    runs = [run for run in result.runs if run.answered]
     if not runs:
         raise ValueError("there is no run with a right answer to draw")
     figure = Figure(figsize=(10, 8.5), layout="constrained", dpi=110)
@@ -42,12 +43,14 @@ def _percentiles(axes: Any, runs: list[Run], budget: float) -> None:
     axes.plot(*_curve(last), color=_BLUE, linewidth=2)
     for name in ("p50", "p90", "p99", "p99.9"):
         at, value = 1 / (1 - float(name[1:]) / 100), last.latency[name]
+        if value is None:
+            continue
         axes.plot(at, value, "o", color=_BLUE)
         offset, side = ((6, -12), "left") if name == "p50" else ((0, 8), "right")
         axes.annotate(f"{name}  {value:.3g} ms", (at, value), offset, ha=side, fontsize=9,
                       textcoords="offset points")  # fmt: skip
-    top = max(budget * 1.6, last.latency["max"] * 1.3)
-    bottom = max(0.01, min([budget, *(0.8 * run.latency["p50"] for run in runs)]) / 2)
+    top = max(budget * 1.6, last.answered["max"] * 1.3)
+    bottom = max(0.01, min([budget, *(0.8 * run.answered["p50"] for run in runs)]) / 2)
     _budget_line(axes, budget)
     axes.axhspan(budget, top, color=_RED, alpha=0.07)
     ends = [p for p in _SHOWN if 1 / (1 - p / 100) <= last.over_budget.of]
@@ -64,11 +67,13 @@ def _percentiles(axes: Any, runs: list[Run], budget: float) -> None:
 
 
 def _curve(run: Run) -> tuple[list[float], list[float]]:
-    """Odds of being slower, and latency in ms, from the kept HdrHistogram."""
+    """Odds of being slower, and latency in ms; it ends where requests had no right answer."""
     kept = HdrHistogram.decode(run.histogram.encode())
-    odds = np.geomspace(1, max(2, kept.get_total_count()), 200)
-    values = [kept.get_value_at_percentile(100 * (1 - 1 / odd)) / 1e3 for odd in odds]
-    return odds.tolist(), values
+    asked = run.over_budget.of
+    odds = np.geomspace(1, max(2, asked), 200)
+    failed = asked - kept.get_total_count()
+    values = [at_percentile(kept, failed, 100 * (1 - 1 / odd)) for odd in odds]
+    return odds.tolist(), [value if np.isfinite(value) else np.nan for value in values]
 
 
 def _over_time(axes: Any, run: Run, budget: float) -> None:
@@ -89,7 +94,7 @@ def _over_time(axes: Any, run: Run, budget: float) -> None:
                      label=None if number else f"model swapped ({len(shown)}×)")  # fmt: skip
     _budget_line(axes, budget)
     _log_latency(axes)
-    axes.set_ylim(None, max(budget * 1.6, run.latency["max"] * 1.3))
+    axes.set_ylim(None, max(budget * 1.6, run.answered["max"] * 1.3))
     axes.set_title("how it went", fontsize=10, loc="left")
     axes.set_xlabel("seconds since the start (warm-up left out)")
     axes.set_ylabel("latency, ms")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.latency import failures
+from benchmarks.latency import confidence, failures
 from benchmarks.latency.confidence import Decision, Share
 from benchmarks.latency.observe import Stage
 from benchmarks.load.plan import Swap
@@ -91,8 +95,26 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     remarks: list[str]
 
 
+Figure = float | None
+"""Milliseconds; None where there was no right answer (JSON has no infinity)."""
+
+
+def figure(value: float) -> Figure:
+    """Four digits of what may be infinite."""
+    return float(f"{value:.4g}") if math.isfinite(value) else None
+
+
+def floats(figures: Sequence[Figure]) -> NDArray[np.float64]:
+    """The figures with infinity for None."""
+    return np.array([np.inf if each is None else each for each in figures])
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run at one rate; latencies in ms, from the intended send time, of right answers."""
+    """One run at one rate; latencies in ms, from the intended send time.
+
+    A request without a right answer counts in `latency`, in its `intervals` and in `replicates` as
+    one that took for ever; `warmup`, `answered` and `histogram` are of right answers.
+    """
 
     seed: int
     started: int
@@ -100,8 +122,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     offered: float
     seconds: float
     warmup: dict[str, float]
-    latency: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    latency: dict[str, Figure]
+    answered: dict[str, float]
+    intervals: dict[str, tuple[Figure, Figure]]
     outcomes: dict[str, int]
     over_budget: Share
     verdict: Verdict
@@ -111,7 +134,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     machine_busy: float
     timeline: list[Moment]
     histogram: str
-    replicates: dict[str, list[float]]
+    replicates: dict[str, list[Figure]]
 
     @property
     def failures(self) -> list[str]:
@@ -125,8 +148,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     def reaches(self, options: Options) -> float:
         """The upper end of the percentile's interval in ms, bursts allowed for."""
-        interval = self.intervals.get(percentile_name(options))
-        return interval[1] if interval else float("inf")
+        drawn = self.replicates.get(percentile_name(options))
+        return confidence.interval(floats(drawn), options.confidence)[1] if drawn else math.inf
 
     def holds(self, options: Options) -> bool:
         """Inside by the binomial criterion, and still so when overruns come in bursts."""
@@ -229,16 +252,19 @@ def percentile_name(options: Options) -> str:
 def _sentence(options: Options, run: Run) -> str:
     name = percentile_name(options)
     value = run.latency.get(name)
-    measured = "no right answer" if value is None else f"{name} {value:.3g} ms"
+    measured = f"{name} without a right answer" if value is None else f"{name} {value:.3g} ms"
+    measured = measured if run.answered else "no right answer"
     sure = f"{options.confidence * 100:g} % sure"
     against = {
         Decision.INSIDE: f"inside {options.budget_ms:g} ms, {sure}",
         Decision.OUTSIDE: f"not inside {options.budget_ms:g} ms, {sure}",
         Decision.UNDECIDED: f"too few requests to say whether inside {options.budget_ms:g} ms",
     }[run.verdict.decision]
-    if run.verdict.decision == Decision.INSIDE and run.reaches(options) > options.budget_ms:
-        against += f" if requests were independent; bursts allowed for, {name} may be up to"
-        against += f" {run.reaches(options):.3g} ms"
+    reaches = run.reaches(options)
+    if run.verdict.decision == Decision.INSIDE and reaches > options.budget_ms:
+        against += f" if requests were independent; bursts allowed for, {name} may be"
+        up_to = f"up to {reaches:.3g} ms" if math.isfinite(reaches) else "without a right answer"
+        against += f" {up_to}"
     invalid = "" if run.valid else " INVALID: the load generator was the bottleneck."
     failed = f" FAILED: {'; '.join(run.failures)}." if run.failures else ""
     return f"{measured} at {run.rate:,.0f} requests/s: {against}.{invalid}{failed}"

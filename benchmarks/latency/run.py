@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.latency import confidence, observe, results
 from benchmarks.latency.confidence import PERCENTILES, percentiles
-from benchmarks.latency.results import Generator, Moment, Options, Result, Run, Verdict
+from benchmarks.latency.results import Figure, Generator, Moment, Options, Result, Run, Verdict
 from benchmarks.load import bodies as bodies_
 from benchmarks.load.answers import GOOD, Outcome
 from benchmarks.load.offer import offer
@@ -94,10 +94,10 @@ def summarise(
     """The figures of a record; the first `plan.warmup` requests are told apart."""
     warm, measured = record.part(0, plan.warmup), record.part(plan.warmup)
     good = np.isin(measured.outcome, GOOD)
-    latency = _latency(measured)
-    late = ~good | (latency > options.budget_ms)
+    latency = np.where(good, _latency(measured), np.inf)
+    late = latency > options.budget_ms
     seconds = measured.intended / 1e9
-    drawn = confidence.replicates(latency[good], seconds[good], _DRAWS, plan.seed)
+    drawn = confidence.replicates(latency, seconds, _DRAWS, plan.seed)
     span = float(seconds[-1] - (record.intended[plan.warmup - 1] / 1e9 if plan.warmup else 0.0))
     return Run(
         seed=plan.seed,
@@ -106,19 +106,20 @@ def summarise(
         offered=len(seconds) / span,
         seconds=span,
         warmup=percentiles(_latency(warm)[np.isin(warm.outcome, GOOD)]),
-        latency=percentiles(latency[good]),
+        latency={name: results.figure(value) for name, value in percentiles(latency).items()},
+        answered=percentiles(latency[good]),
         intervals=_intervals(drawn, options.confidence),
         outcomes=_outcomes(measured.outcome),
         over_budget=confidence.share(int(late.sum()), len(late), options.confidence),
         verdict=_verdict(options, plan, late, facts.decided),
-        generator=_generator(options, measured, latency, good, facts),
+        generator=_generator(options, measured, latency, facts),
         swaps=[swap for swap in facts.versions[1:] if swap.version],
         stages=stages,
         machine_busy=busy,
         timeline=_timeline(seconds, latency, good),
         histogram=confidence.histogram(latency[good]).encode().decode(),
         replicates={
-            f"p{p:g}": [float(f"{value:.4g}") for value in column]
+            f"p{p:g}": [results.figure(value) for value in column]
             for p, column in zip(PERCENTILES, drawn.T, strict=True)
         },
     )
@@ -130,14 +131,12 @@ def _latency(record: Record) -> NDArray[np.float64]:
     return np.where(record.done < 0, np.inf, took)
 
 
-def _intervals(drawn: NDArray[np.float64], level: float) -> dict[str, tuple[float, float]]:
-    if not len(drawn):
-        return {}
-    ends = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0).T
-    return {
-        f"p{p:g}": (float(f"{low:.4g}"), float(f"{high:.4g}"))
-        for p, (low, high) in zip(PERCENTILES, ends, strict=True)
-    }
+def _intervals(drawn: NDArray[np.float64], level: float) -> dict[str, tuple[Figure, Figure]]:
+    found = {}
+    for percentile, column in zip(PERCENTILES, drawn.T, strict=True):
+        low, high = confidence.interval(column, level)
+        found[f"p{percentile:g}"] = results.figure(low), results.figure(high)
+    return found
 
 
 def _outcomes(outcome: NDArray[np.int8]) -> dict[str, int]:
@@ -161,9 +160,8 @@ def _verdict(options: Options, plan: Plan, late: NDArray[np.bool_], decided: int
 
 
 def _generator(
-    options: Options, record: Record, latency: NDArray[np.float64], good: NDArray[np.bool_],
-    facts: Facts,
-) -> Generator:  # fmt: skip
+    options: Options, record: Record, latency: NDArray[np.float64], facts: Facts
+) -> Generator:
     written = record.written >= 0
     late = (record.reached - record.intended) / 1e6
     waited = (record.written - record.reached)[written] / 1e6
@@ -183,7 +181,7 @@ def _generator(
         connections=facts.opened,
         retried=facts.retried,
         faults=faults,
-        overruns=int((~good | (latency - late > options.budget_ms)).sum()),
+        overruns=int((latency - late > options.budget_ms).sum()),
         remarks=_remarks(late_p99, latency, waited),
     )
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks.latency import run as latency
+from benchmarks.latency.confidence import plan_looks
 from benchmarks.latency.results import Options, Run
-from benchmarks.load.plan import Facts, Look, Plan, Record
+from benchmarks.load.answers import Outcome
+from benchmarks.load.plan import Facts, Plan, Record
 
 SERVERS = Path(__file__).parent / "servers.py"
 
@@ -42,14 +44,18 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def summarised() -> Callable[..., Run]:
-    """A run at 1,000/s summarised from how long requests took and how late they were sent, ms."""
+    """A run at 1,000/s summarised from how long requests took and how late they were sent, ms.
 
-    def make(took: Any, late: Any = 0.0, seed: int = 0) -> Run:
+    Those of `shed` got a 503.
+    """
+
+    def make(took: Any, late: Any = 0.0, seed: int = 0, shed: Any = False) -> Run:
         intended = (np.arange(1, len(took) + 1) * 1e6).astype(np.int64)
         reached = intended + (np.zeros(len(took)) + late * 1e6).astype(np.int64)
         done = intended + (np.asarray(took) * 1e6).astype(np.int64)
-        record = Record(intended, reached, reached, done, np.ones(len(took), np.int8))
-        looks = (Look(len(took), 2, 19),)
+        outcome = np.where(np.broadcast_to(shed, len(took)), Outcome.SHED, Outcome.OK)
+        record = Record(intended, reached, reached, done, outcome.astype(np.int8))
+        looks = plan_looks([len(took)], 0.99, 0.99)
         plan = Plan(
             url="http://x/", rate=1000, warmup=0, requests=len(took), looks=looks, seed=seed
         )

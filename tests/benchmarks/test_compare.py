@@ -79,6 +79,25 @@ def test_more_over_the_budget_is_called_a_change(measure: Callable[..., Result])
     assert change.b > change.a
 
 
+@pytest.mark.parametrize("runs", [1, 3])
+def test_shedding_the_slow_ones_is_no_improvement(summarised: Summarised, runs: int) -> None:
+    """The second server sheds what the first answers late, 2 % of all, and is no faster else."""
+
+    def made(sheds: bool, seed: int) -> Run:
+        rng = np.random.default_rng(seed)
+        took = np.where(rng.random(5_000) < 0.02, 80.0, rng.lognormal(0.5, 0.6, 5_000))
+        return summarised(took, seed=seed, shed=sheds & (took == 80.0))
+
+    kept, shed = (
+        results.make(Options(), [made(sheds, seed + 10 * sheds) for seed in range(runs)], None)
+        for sheds in (False, True)
+    )
+    found = compare(kept, shed)
+    assert of(found.changes, "p99").b == np.inf
+    assert not any(change.changed and change.ratio < 1 for change in found.changes)
+    assert of(compare(shed, kept).changes, "p99").changed is (runs == 1)
+
+
 def test_highest_rates_differ_only_where_their_brackets_do(
     measure: Callable[..., Result],
 ) -> None:
