@@ -25,6 +25,7 @@ from benchmarks.load import answers, arrivals
 from benchmarks.load.alarm import Alarm
 from benchmarks.load.connection import IDLE, Connection
 from benchmarks.load.plan import SLOT, Facts, Plan, Record, Swap, Target, save_record
+from benchmarks.load.reach import PATIENCE_S, reach, reason
 
 _now = time.perf_counter_ns
 
@@ -57,13 +58,18 @@ class Load:
         self.loop = asyncio.get_running_loop()
         self.finished = asyncio.Event()
         self.closing = False
+        self.failure: OSError | None = None
 
     async def run(self) -> Record:
         """Offer the whole schedule, then wait for what is still under way."""
         self.connecting = self.plan.connections
-        await asyncio.gather(*(self._connect() for _ in range(self.plan.connections)))
+        await self._connect(2 * PATIENCE_S)
+        if self.open:
+            others = range(self.plan.connections - 1)
+            await asyncio.gather(*(self._connect(2 * PATIENCE_S) for _ in others))
         if not self.open:
-            raise ConnectionError(f"nothing answers at {self.plan.url}")
+            why = reason(self.target, self.failure)
+            raise ConnectionError(f"no connection to {self.plan.url}: {why}")
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -185,16 +191,12 @@ class Load:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    async def _connect(self) -> None:
+    async def _connect(self, within_s: float | None = None) -> None:
         """Open a connection that `connecting` counts already."""
         try:
-            await self.loop.create_connection(
-                lambda: Connection(self),
-                self.target.host,
-                self.target.port,
-                ssl=self.target.tls or None,
-            )
-        except OSError:
+            await reach(self.target, lambda: Connection(self), within_s)
+        except OSError as error:
+            self.failure = self.failure or error
             self.connecting -= 1
             self._refused()
 
@@ -247,7 +249,7 @@ def _request(target: Target, body: bytes, id_length: int) -> tuple[bytes, bytes]
     """The bytes before and after the id; every id has the same length."""
     before, after = body.split(SLOT)
     head = (
-        f"POST {target.path} HTTP/1.1\r\nHost: {target.host}:{target.port}\r\n"
+        f"POST {target.path} HTTP/1.1\r\nHost: {target.authority}\r\n"
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(before) + id_length + len(after)}\r\n\r\n"
     )

@@ -107,12 +107,23 @@ class Target(NamedTuple):
     @classmethod
     def of(cls, url: str) -> Target:
         """Raises ValueError for anything but http and https with a host."""
-        parts = urlsplit(url)
+        expected = f"{url!r} is no URL of the form http://host:port/path"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"{expected}: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no URL of the form http://host:port/path")
+            raise ValueError(expected)
         tls = parts.scheme == "https"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return cls(parts.hostname, parts.port or (443 if tls else 80), path, tls)
+        return cls(parts.hostname, port or (443 if tls else 80), path, tls)
+
+    @property
+    def authority(self) -> str:
+        """Host and port as they stand in a Host header, an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 def write_bodies(path: Path, bodies: list[bytes]) -> None:

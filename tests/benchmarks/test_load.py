@@ -138,7 +138,7 @@ def test_the_warm_up_is_part_of_the_schedule(serve: Callable[..., str]) -> None:
 
 
 def test_nothing_at_the_url_is_said() -> None:
-    with pytest.raises(LoadError, match=r"nothing answers at http://127\.0\.0\.1:9/"):
+    with pytest.raises(LoadError, match=r"no connection to http://127\.0\.0\.1:9/"):
         offer(plan("http://127.0.0.1:9/", 10, 10), BODIES)
 
 
