@@ -9,6 +9,7 @@ from typing import Protocol
 import httptools
 
 IDLE = -1
+_BOUNDS = (b"content-length", b"transfer-encoding")
 _RESTED = 1_000_000_000  # servers close idle connections after seconds
 _now = time.perf_counter_ns
 
@@ -38,6 +39,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = _now()
         self.rested = False  # idle for so long that the server may be closing it
         self.body = b""
+        self.headed = self.bounded = False
         self.transport: asyncio.Transport
         self.parser: httptools.HttpResponseParser
 
@@ -52,6 +54,7 @@ class Connection(asyncio.Protocol):
         self.request = request
         self.rested = _now() - self.idle_since > _RESTED
         self.body = b""
+        self.headed = self.bounded = False
         self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
@@ -61,6 +64,20 @@ class Connection(asyncio.Protocol):
             self.parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.transport.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Notice whether the answer says where it ends."""
+        if name.lower() in _BOUNDS:
+            self.bounded = True
+
+    def on_headers_complete(self) -> None:
+        """The status is known."""
+        self.headed = True
+
+    def eof_received(self) -> None:
+        """Ends an answer that says nothing of its length (RFC 9112, section 6.3, rule 8)."""
+        if self.request != IDLE and self.headed and not self.bounded:
+            self.on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the answer."""

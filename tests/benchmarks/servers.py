@@ -95,6 +95,14 @@ class Servers:
         """An answer, and no HTTP at any other path."""
         return answer(request)
 
+    async def unbounded(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """Answers by HTTP/1.0, where the end of the connection ends the body."""
+        return answer(request)
+
+    async def truncated(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """Says that more is to come, and closes."""
+        return answer(request)
+
     async def closing(self, request: dict[str, object]) -> tuple[int, bytes]:
         """Closes the connection after every answer."""
         return answer(request)
@@ -116,6 +124,12 @@ OTHERS = {
     "babble": b"SSH-2.0-OpenSSH_9.6\r\n",
 }
 """What some kinds of server answer to any GET."""
+
+CUT = {
+    "unbounded": b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n",
+    "truncated": b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n",
+}
+"""Heads of answers after which the connection ends."""
 
 
 def told(path: str) -> tuple[int, bytes]:
@@ -145,6 +159,9 @@ async def serve_connection(
             length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
             status, body = await respond(json.loads(await reader.readexactly(length)))
             if not status:
+                break
+            if kind in CUT:
+                writer.write(CUT[kind] + body)
                 break
             close = b"connection: close\r\n" if kind == "closing" else b""
             writer.write(

@@ -99,6 +99,16 @@ def test_a_server_that_closes_every_connection_is_served_by_new_ones(
     assert facts.opened >= 100
 
 
+@pytest.mark.parametrize(
+    ("kind", "outcome"), [("unbounded", Outcome.OK), ("truncated", Outcome.BROKEN)]
+)
+def test_the_end_of_the_connection_ends_only_an_answer_without_a_length(
+    serve: Callable[..., str], kind: str, outcome: Outcome
+) -> None:
+    record, _ = offer(plan(serve(kind), 200, 50, connections=4), BODIES)
+    assert counts(record)[outcome] == 50
+
+
 def test_what_is_never_answered_is_lost_not_forgotten(serve: Callable[..., str]) -> None:
     url = serve("constant", 5000)
     record, _ = offer(plan(url, 200, 50, drain_s=0.2), BODIES)
