@@ -13,6 +13,7 @@ from flows.commands import flow, up
 from flows.drift_commands import app as drift_app
 from flows.sample_commands import app as sample_app
 from infra import commands as infra_commands
+from infra.arguments import number
 from infra.commands import Plant, Truth
 from infra.terminal import complain, out
 from serving import commands as serving_commands
@@ -76,10 +77,10 @@ def options(
 @app.command()
 def demo(
     ctx: typer.Context,
-    days: Annotated[float | None, typer.Option(help="Days of the data set to replay.")] = None,
+    days: Annotated[float | None, number(help="Days of the data set to replay.")] = None,
     start: Annotated[str | None, typer.Option(help="First day, as 2013-07-01.")] = None,
     step: Annotated[
-        float | None, typer.Option(help="Minutes of event time in a step; the data set's own.")
+        float | None, number(help="Minutes of event time in a step; the data set's own.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of a simulated data set.")] = 1,

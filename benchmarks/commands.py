@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import proof_commands
+from benchmarks import arguments, proof_commands
 from benchmarks.learning.command import learning
 from benchmarks.proof_commands import settings_of
 from benchmarks.storing import save
 from infra import terminal
+from infra.arguments import number
 from infra.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,36 +25,51 @@ app.command()(proof_commands.streams)
 app.command()(learning)
 
 _FAILED, _INVALID = 1, 2
+_RATE, _DAY, _HOUR_MS = 1e6, 86_400, 3_600_000
+"""The most that may be asked for: a second, in seconds, in milliseconds."""
 
 
 @app.command()
 def latency(
     ctx: typer.Context,
-    url: Annotated[str | None, typer.Option(help="A predict URL, here or elsewhere.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A predict URL, here or elsewhere.", callback=arguments.url)
+    ] = None,
     own_stack: Annotated[
         bool, typer.Option("--own-stack", help="Start a whole stack for this alone.")
     ] = False,
-    rate: Annotated[float, typer.Option(help="Requests a second; where a search begins.")] = 1000,
-    seconds: Annotated[float, typer.Option(help="How long a run is measured.")] = 60,
-    warmup: Annotated[float, typer.Option(help="Seconds sent before, and told apart.")] = 5,
+    rate: Annotated[
+        float, number(help="Requests a second; where a search begins.", min=0.1, max=_RATE)
+    ] = 1000,
+    seconds: Annotated[float, number(help="How long a run is measured.", min=0.1, max=_DAY)] = 60,
+    warmup: Annotated[
+        float, number(help="Seconds sent before, and told apart.", min=0, max=_DAY)
+    ] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Runs, each with its own seed.")] = 1,
     search: Annotated[bool, typer.Option("--search", help="Find the highest rate.")] = False,
     events_rate: Annotated[
-        float, typer.Option(min=0, help="Events a second that flow in meanwhile.")
+        float, number(help="Events a second that flow in meanwhile.", min=0, max=_RATE)
     ] = 0,
     labels_rate: Annotated[
-        float, typer.Option(min=0, help="Labels a second meanwhile: models learn and are swapped.")
+        float,
+        number(help="Labels a second meanwhile: models learn and are swapped.", min=0, max=_RATE),
     ] = 0,
-    budget: Annotated[float, typer.Option(help="Milliseconds an answer may take.")] = 50,
+    budget: Annotated[
+        float, number(help="Milliseconds an answer may take.", min=0.01, max=_HOUR_MS)
+    ] = 50,
     connections: Annotated[int, typer.Option(min=1, help="Connections kept open.")] = 64,
     max_connections: Annotated[int, typer.Option(min=1, help="Opened when all are busy.")] = 512,
-    seed: Annotated[int, typer.Option(help="Of arrivals and of what is asked.")] = 1,
-    zipf: Annotated[float, typer.Option(help="Exponent of popularity; 0 for even.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of arrivals and of what is asked.")] = 1,
+    zipf: Annotated[float, number(help="Exponent of popularity; 0 for even.", min=0, max=10)] = 1.0,
     domain: Annotated[str | None, typer.Option(help="Whose data set gives the requests.")] = None,
     body_file: Annotated[Path | None, typer.Option(help="JSON lines to send instead.")] = None,
-    at: Annotated[str, typer.Option(help="Time asked about: data, now, or ms.")] = "data",
+    at: Annotated[
+        str, typer.Option(help="Time asked about: data, now, or ms.", callback=arguments.at)
+    ] = "data",
     start: Annotated[str | None, typer.Option(help="Date in the data to begin at.")] = None,
-    check: Annotated[str, typer.Option(help="headrace, status, or module:function.")] = "headrace",
+    check: Annotated[
+        str, typer.Option(help="headrace, status, or module:function.", callback=arguments.check)
+    ] = "headrace",
     background: Annotated[
         str | None, typer.Option(help="What else runs, where it was not started here.")
     ] = None,
@@ -121,11 +137,15 @@ def finish(console: Console, result: Result, out: Path) -> None:
 @app.command()
 def freshness(
     ctx: typer.Context,
-    events_rate: Annotated[float, typer.Option(min=1, help="Events a second.")] = 1000,
-    seconds: Annotated[float, typer.Option(help="How long events flow before questions.")] = 30,
+    events_rate: Annotated[float, number(help="Events a second.", min=1, max=_RATE)] = 1000,
+    seconds: Annotated[
+        float, number(help="How long events flow before questions.", min=0.1, max=_DAY)
+    ] = 30,
     labels: Annotated[int, typer.Option(min=1, help="Labels to send.")] = 3000,
-    labels_rate: Annotated[float, typer.Option(min=1, help="Labels a second.")] = 250,
-    seed: Annotated[int, typer.Option(help="Of arrivals and of the simulated data set.")] = 1,
+    labels_rate: Annotated[float, number(help="Labels a second.", min=1, max=_RATE)] = 250,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of arrivals and of the simulated data set.")
+    ] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Event sent → value servable, and label sent → a model that has seen it serving.
@@ -158,14 +178,16 @@ def freshness(
 @app.command()
 def chaos(
     ctx: typer.Context,
-    rate: Annotated[float, typer.Option(min=1, help="Requests a second.")] = 500,
-    hang: Annotated[float, typer.Option(min=1, help="Seconds that Redis hangs.")] = 10,
-    short: Annotated[float, typer.Option(min=1, help="Seconds of each other fault.")] = 5,
-    delay: Annotated[float, typer.Option(min=0, help="Milliseconds added each way.")] = 100,
-    broker: Annotated[float, typer.Option(min=1, help="Seconds without a broker.")] = 60,
-    overload: Annotated[float, typer.Option(min=1, help="Seconds of three times too much.")] = 10,
-    highest: Annotated[float, typer.Option(min=0, help="That rate; 0 searches for it.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of arrivals and of what is asked.")] = 1,
+    rate: Annotated[float, number(help="Requests a second.", min=1, max=_RATE)] = 500,
+    hang: Annotated[float, number(help="Seconds that Redis hangs.", min=1, max=_DAY)] = 10,
+    short: Annotated[float, number(help="Seconds of each other fault.", min=1, max=_DAY)] = 5,
+    delay: Annotated[float, number(help="Milliseconds added each way.", min=0, max=_HOUR_MS)] = 100,
+    broker: Annotated[float, number(help="Seconds without a broker.", min=1, max=_DAY)] = 60,
+    overload: Annotated[
+        float, number(help="Seconds of three times too much.", min=1, max=_DAY)
+    ] = 10,
+    highest: Annotated[float, number(help="That rate; 0 searches for it.", min=0, max=_RATE)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of arrivals and of what is asked.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Redis hangs, is slow, resets and trickles; the broker is gone; too much is asked.
@@ -200,8 +222,8 @@ def peers(
     ctx: typer.Context,
     only: Annotated[list[str] | None, typer.Option(help="A peer; may be given again.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Turns of every server.")] = 3,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each measurement.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of arrivals and of what is asked.")] = 1,
+    seconds: Annotated[float, number(help="Of each measurement.", min=1, max=_DAY)] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of arrivals and of what is asked.")] = 1,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' environments, made on demand.")
     ] = Path(".headrace/peers"),
@@ -246,7 +268,9 @@ def peers(
 def compare(
     first: Annotated[Path, typer.Argument(help="A result's JSON.")],
     second: Annotated[Path, typer.Argument(help="Another's.")],
-    confidence: Annotated[float, typer.Option(help="Of what is called a change.")] = 0.99,
+    confidence: Annotated[
+        float, number(help="Of what is called a change.", min=0.5, max=0.9999)
+    ] = 0.99,
 ) -> None:
     """What changed from the first result to the second, beyond noise."""
     from benchmarks import report

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.storing import save
+from infra.arguments import number
 from infra.settings import Settings
 from infra.settings import load as load_settings
 
@@ -25,17 +26,17 @@ def parity(
         bool, typer.Option("--own-stack", help="Replay through a stack for this alone.")
     ] = False,
     days: Annotated[
-        float | None, typer.Option(help="Days of the data set; 3 for a stack of its own.")
+        float | None, number(help="Days of the data set; 3 for a stack of its own.", min=0.001)
     ] = None,
     start: Annotated[str | None, typer.Option(help="Date in the data to begin at.")] = None,
-    step: Annotated[float, typer.Option(help="Minutes of event time sent at once.")] = 15,
+    step: Annotated[float, number(help="Minutes of event time sent at once.", min=0.001)] = 15,
     hurry: Annotated[
         bool, typer.Option("--hurry", help="Ask however far the features flow has come.")
     ] = False,
     patience: Annotated[
-        float, typer.Option(min=0, help="Seconds after which an event in flight is lost.")
+        float, number(help="Seconds after which an event in flight is lost.", min=0)
     ] = 60,
-    seed: Annotated[int, typer.Option(help="Of a simulated data set.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of a simulated data set.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Every served vector beside one computed again from the raw events of the log.
@@ -80,9 +81,9 @@ def streams(
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each.")] = 3,
     events: Annotated[int, typer.Option(min=10_000, help="Visits of the workload.")] = 300_000,
-    data_days: Annotated[float, typer.Option(help="Days of flights for the flows.")] = 14,
+    data_days: Annotated[float, number(help="Days of flights for the flows.", min=0.001)] = 14,
     entities: Annotated[int, typer.Option(min=10_000, help="Most users held.")] = 1_000_000,
-    seed: Annotated[int, typer.Option(help="Of the visits.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Of the visits.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="One short turn of each.")] = False,
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' environments, made on demand.")
@@ -91,7 +92,7 @@ def streams(
     year: Annotated[
         bool, typer.Option("--year", help="Replay the year of flights instead.")
     ] = False,
-    days: Annotated[float | None, typer.Option(help="So many days of the year alone.")] = None,
+    days: Annotated[float | None, number(help="So many days of the year alone.", min=0.001)] = None,
     learner: Annotated[
         list[str] | None, typer.Option(help="Only these learners of the year; all when left out.")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from infra.arguments import number
 from infra.terminal import complain, out, print_table, progress_bar, utc
 
 Plant = Annotated[
@@ -59,10 +60,10 @@ def produce(
         str | None, typer.Option(help='Event of every row; else its field "event" says it.')
     ] = None,
     stream: Annotated[str, typer.Option(help="events, labels or requests.")] = "events",
-    days: Annotated[float | None, typer.Option(help="Days of the data set.")] = None,
+    days: Annotated[float | None, number(help="Days of the data set.")] = None,
     start: Annotated[str | None, typer.Option(help="Its first day, as 2013-07-01.")] = None,
     speed_up: Annotated[
-        float | None, typer.Option(help="Times real time; as fast as it goes when left out.")
+        float | None, number(help="Times real time; as fast as it goes when left out.", min=0.001)
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad row.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of a simulated data set.")] = 1,

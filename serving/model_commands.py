@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.arguments import number
+
 if TYPE_CHECKING:
     from serving.evaluation import Line
 
@@ -49,7 +51,7 @@ def card(
 def evaluate(
     ctx: typer.Context,
     days: Annotated[
-        float, typer.Option(min=0.01, help="Days in a window, by when labels came.")
+        float, number(help="Days in a window, by when labels came.", min=0.01, max=100_000)
     ] = 7.0,
     by: Annotated[str | None, typer.Option(help="One of the domain's slices too.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Only these arms.")] = None,

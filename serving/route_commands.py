@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.arguments import number
 from infra.terminal import complain, out, print_table, shown, utc
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ Arms = Annotated[
 Options = Annotated[
     list[str] | None, typer.Option("--option", help="Any other option, as NAME=NUMBER.")
 ]
-Epsilon = Annotated[float | None, typer.Option(help="Share for any arm, of epsilon-greedy.")]
-Explore = Annotated[float | None, typer.Option(help="Share for any arm, of ucb and thompson.")]
+Epsilon = Annotated[float | None, number(help="Share for any arm, of epsilon-greedy.")]
+Explore = Annotated[float | None, number(help="Share for any arm, of ucb and thompson.")]
 By = Annotated[str, typer.Option(help="The slice of a contextual policy.")]
 Since = Annotated[
     datetime | None,
@@ -117,7 +119,7 @@ def evaluate(
     by: By = "",
     option: Options = None,
     since: Since = None,
-    confidence: Annotated[float, typer.Option(min=0.5, max=0.999, help="Of intervals.")] = 0.95,
+    confidence: Annotated[float, number(help="Of intervals.", min=0.5, max=0.999)] = 0.95,
 ) -> None:
     """Exit code 1 where the log cannot support an estimate."""
     from online_models.routes.specs import PolicySpec, checked
@@ -164,7 +166,10 @@ def _options(
         try:
             found[name] = float(value)
         except ValueError:
-            raise typer.BadParameter(f"{word!r}; expected NAME=NUMBER") from None
+            found[name] = math.nan
+        if not math.isfinite(found[name]):
+            expected = "expected NAME=NUMBER, a finite one"
+            raise typer.BadParameter(f"{word!r}; {expected}", param_hint="--option")
     return found
 
 

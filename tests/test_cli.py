@@ -62,6 +62,47 @@ def test_help_of_every_command_teaches(words: tuple[str, ...]) -> None:
         assert getattr(parameter, "help", "") or parameter.name == "help", parameter.name
 
 
+FLOATS = [
+    (words, option.opts[0])
+    for words, command in COMMANDS.items()
+    for option in command.params
+    if option.type_descriptor.annotation is float
+]
+
+
+def test_there_are_numbers_to_check() -> None:
+    assert len(FLOATS) > 30
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(("words", "option"), FLOATS, ids="".join)
+def test_no_number_may_be_nan_or_infinite(words: tuple[str, ...], option: str, value: str) -> None:
+    ran = CliRunner(env={"COLUMNS": "200"}).invoke(headrace.app, [*words, option, value])
+    assert ran.exit_code == 2
+    assert f"Invalid value for '{option}': {value}; expected a finite number" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("latency --warmup -1", "'--warmup': -1.0; expected a finite number, "),
+        ("latency --budget 0", "'--budget': 0.0; expected a finite number, "),
+        ("latency --rate -3", "'--rate': -3.0; expected a finite number, "),
+        ("latency --seconds 1e30", "'--seconds': 1e+30; expected a finite number, "),
+        ("latency --at tomorrow", "'--at': 'tomorrow'; expected data, now, or milliseconds"),
+        ("latency --check nothing", "'--check': 'nothing'; expected headrace, status, or module"),
+        ("latency --url 127.0.0.1:1/predict", "'--url': '127.0.0.1:1/predict' is no URL of the"),
+        ("compare a b --confidence 99", "'--confidence': 99.0; expected a finite number, "),
+        ("compare a b --confidence 0", "'--confidence': 0.0; expected a finite number, "),
+    ],
+)
+def test_a_wrong_argument_of_a_benchmark_names_its_option(words: str, told: str) -> None:
+    shell = CliRunner(env={"COLUMNS": "200"})
+    ran = shell.invoke(headrace.app, ["bench", *words.split()])
+    assert ran.exit_code == 2
+    assert f"Invalid value for {told}" in ran.output
+
+
 def _examples() -> list[str]:
     text = "\n".join([headrace.HELP, *(command.help for command in COMMANDS.values())])
     joined = re.sub(r"\[/?\w*\]", "", text).replace("\\\n", " ")
@@ -100,9 +141,6 @@ def test_the_helps_have_examples_to_check() -> None:
         (["predict", "--json", "[1]"], ["request"]),
         (["evaluate", "--by", "carier"], ["'carier'", "origin", "did you mean 'carrier'"]),
         (["demo", "--days", "0"], ["days", "0"]),
-        (["demo", "--domain", "payments", "--days", "nan"], ["days", "finite", "nan"]),
-        (["produce", "--dataset", "--days", "inf"], ["days", "finite", "inf"]),
-        (["demo", "--step", "nan"], ["--step nan", "finite"]),
         (["demo", "--plant", "label@3"], ["recorded", "label@3"]),
         (["demo", "--domain", "payments", "--plant", "label@3x99"], ["label@3x99", "at most x50"]),
         (["demo", "--domain", "payment"], ["'payment'", "did you mean 'payments'"]),

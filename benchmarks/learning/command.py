@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchmarks.proof_commands import settings_of
 from benchmarks.storing import save
+from infra.arguments import number
 
 _FAILED = 1
 
@@ -19,9 +20,9 @@ def learning(
     learner: Annotated[
         list[str] | None, typer.Option(help="Only this one; may be given again.")
     ] = None,
-    days: Annotated[float, typer.Option(min=1, help="Days of the data set.")] = 60,
+    days: Annotated[float, number(help="Days of the data set.", min=1)] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of learners and of a simulated data set.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of learners and of a simulated data set.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Examples per second of each learner in flows/learning, beside a bare River loop.

@@ -98,7 +98,10 @@ def find(name: str) -> Check:
     module, _, function = name.partition(":")
     if not function:
         raise ValueError(f"no check {name!r}; there are {', '.join(CHECKS)}, or module:function")
-    check: Check = getattr(import_module(module), function)
+    try:
+        check: Check = getattr(import_module(module), function)
+    except Exception as error:  # whatever another's module does when it is imported
+        raise ValueError(f"--check {name!r} cannot be imported: {error!r}") from error
     return check
 
 

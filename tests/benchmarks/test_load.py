@@ -163,6 +163,12 @@ def test_a_url_of_another_kind_is_refused() -> None:
         offer(plan("ftp://here/", 10, 10), BODIES)
 
 
+@pytest.mark.parametrize("check", ["no.module:function", "json:nothing"])
+def test_a_check_that_cannot_be_imported_is_named(check: str) -> None:
+    with pytest.raises(LoadError, match=f"^--check '{check}' cannot be imported: .*$"):
+        offer(plan("http://127.0.0.1:9/", 10, 10, check=check), BODIES)
+
+
 def test_a_closed_loop_asks_as_fast_as_it_is_answered(serve: Callable[..., str]) -> None:
     """One at a time, 5 ms each: no more than 200/s, however many connections ask."""
     url = serve("single", 5)

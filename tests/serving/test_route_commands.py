@@ -38,6 +38,14 @@ def test_a_wrong_question_is_named(words: list[str], said: str) -> None:
     assert said in found.output
 
 
+@pytest.mark.parametrize("option", ["epsilon=nan", "epsilon=-inf", "epsilon", "epsilon=much"])
+def test_an_option_that_is_no_finite_number_is_named(option: str) -> None:
+    shell = CliRunner(env={"COLUMNS": "200"})
+    found = shell.invoke(route_commands.app, ["set", "epsilon-greedy", "--option", option])
+    assert found.exit_code == 2
+    assert f"--option: '{option}'; expected NAME=NUMBER" in found.output
+
+
 @pytest.mark.parametrize(
     ("arms", "said"),
     [
