@@ -15,6 +15,7 @@ from benchmarks.faults.run import Chaos
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Options, Probe, Result, Run
+from infra.metrics import OF_BATCHES
 
 _COLOURS = {Decision.INSIDE: "green", Decision.OUTSIDE: "red", Decision.UNDECIDED: "yellow"}
 
@@ -100,10 +101,11 @@ def _facts(result: Result, run: Run) -> Table:
 
 def _stages(run: Run) -> Table:
     table = Table(title="inside the server, by stage")
-    for name in ("stage", "requests", "p50, ms", "p99, ms"):
+    for name in ("stage", "times", "p50, ms", "p99, ms"):
         table.add_column(name, justify="right")
     for name, stage in run.stages.items():
-        table.add_row(name, f"{stage.count:,}", f"{stage.p50:.3g}", f"{stage.p99:.3g}")
+        unit = "batches" if name in OF_BATCHES else "requests"
+        table.add_row(name, f"{stage.count:,} {unit}", f"{stage.p50:.3g}", f"{stage.p99:.3g}")
     return table
 
 

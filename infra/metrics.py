@@ -151,8 +151,14 @@ DRIFT_ALARMS = Counter(
 )
 REQUESTS = Counter("headrace_requests", "Requests by HTTP status.", ["status"])
 LATENCY = Histogram(
-    "headrace_request_seconds", "Time of a request, by stage.", ["stage"], buckets=_SECONDS
+    "headrace_request_seconds",
+    "Time by stage: parse, queue and total of each request; redis, features and model of each "
+    "batch, or of a part that could not wait for the rest.",
+    ["stage"],
+    buckets=_SECONDS,
 )
+OF_BATCHES = frozenset({"redis", "features", "model"})
+"""The stages whose time is that of a batch: requests that share one are one observation."""
 DEGRADED = Counter("headrace_degraded", "Answers that were not as they should be.", ["reason"])
 FEATURE_AGE = Histogram(
     "headrace_feature_age_seconds",

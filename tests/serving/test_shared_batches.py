@@ -1,48 +1,27 @@
-"""While a model is stuck, every request is answered in its own budget, whoever asks beside it."""
+"""Requests that share a batch: each is answered in its own budget, also while a model is stuck."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 
-from online_models.features.vector import Vectorizer
+from infra import metrics
 from schemas.declare import Domain
 from serving.answers import Answer
 from serving.batching import Asked, Batcher
-from serving.models import BASE_RATE, Model, base_rate, load
-from serving.predictor import Predictor
+from serving.models import BASE_RATE, load
 from serving.requests import Requests
-from serving.router import Choice
-from serving.states import Found
-from serving.watchdog import Watchdog
 from tests.serving.endpoints import question
+from tests.serving.predictors import batching
 
 BUDGET = 1.0
 PATIENCE = 0.4 * BUDGET
 """As the endpoint has it."""
-
-
-class Nothing:
-    """States of which nothing is known, at once."""
-
-    def __init__(self, domain: Domain) -> None:
-        self._none = [None] * len(domain.entities)
-
-    async def read(self, batch: Sequence[Asked]) -> AsyncIterator[tuple[Sequence[Asked], Found]]:
-        yield batch, Found([self._none] * len(batch), [()] * len(batch))
-
-
-class ByDestination:
-    """The arm is what the request has as its destination."""
-
-    def choose(self, request: Mapping[str, Any], models: Mapping[str, Model]) -> Choice:
-        return Choice(request["dest"], models[request["dest"]], 1.0, "test")
 
 
 @pytest.fixture
@@ -51,16 +30,8 @@ def batcher(
 ) -> Iterator[Batcher]:
     graph = turning_graph(len(domain.vector_names))
     models = {name: load(snapshot(domain, name, 1, graph), domain) for name in ("one", "other")}
-    models[BASE_RATE] = base_rate(domain)
-    watchdog = Watchdog(PATIENCE)
-    watchdog.start()
-    log = SimpleNamespace(write=lambda _: None)
-    made = Predictor(
-        domain, Vectorizer(domain), cast(Any, Nothing(domain)), lambda: models, ByDestination(),
-        cast(Any, log), watchdog,
-    )  # fmt: skip
-    yield Batcher(made.predict)
-    watchdog.stop()
+    with batching(domain, models, PATIENCE) as made:
+        yield made
 
 
 def _ask(batcher: Batcher, record: Mapping[str, Any], budget: float) -> asyncio.Future[Answer]:
@@ -122,3 +93,21 @@ def test_one_request_in_a_great_hurry_does_not_cost_the_others_their_model(
         hurry.exception()
 
     asyncio.run(run())
+
+
+def test_a_batch_is_one_observation_of_its_stages_and_each_request_one_of_its_own(
+    domain: Domain, batcher: Batcher
+) -> None:
+    def counts() -> dict[str, float]:
+        [family] = metrics.LATENCY.collect()
+        return {s.labels["stage"]: s.value for s in family.samples if s.name.endswith("_count")}
+
+    async def run() -> None:
+        records = [_record(domain, number, "one", stuck=False) for number in range(5)]
+        await asyncio.gather(*(_ask(batcher, each, BUDGET) for each in records))
+
+    before = counts()
+    asyncio.run(run())
+    rose = {stage: count - before.get(stage, 0.0) for stage, count in counts().items()}
+    assert {stage for stage, by in rose.items() if by == 1} == metrics.OF_BATCHES
+    assert rose["queue"] == 5
