@@ -21,7 +21,7 @@ from benchmarks.comparison import Change, Comparison, Estimate, ratio, unjudged,
 from benchmarks.freshness import run as fresh
 from benchmarks.freshness.delays import Delay
 from benchmarks.freshness.run import Freshness
-from benchmarks.latency.confidence import PERCENTILES, interval
+from benchmarks.latency.confidence import PERCENTILES, interval, read
 from benchmarks.latency.results import Result, Run, floats
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
@@ -91,11 +91,8 @@ def compare_freshness(a: Freshness, b: Freshness, confidence: float = 0.99) -> C
 
 
 def _p99(delay: Delay, level: float) -> Estimate:
-    return _estimate(delay.percentiles["p99"], np.array(delay.drawn), level)
-
-
-def _estimate(value: float, drawn: NDArray[np.float64], level: float) -> Estimate:
-    return Estimate(value, *interval(drawn, level))
+    ends = interval(read(delay.histogram), 0, np.array(delay.drawn), 99.0, level)
+    return Estimate(delay.percentiles["p99"], *(ends or (0.0, np.inf)))
 
 
 def _logs(runs: Sequence[Run], metric: str) -> NDArray[np.float64]:
@@ -117,13 +114,19 @@ def _by_runs(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Chan
 def _by_bootstrap(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
     level = 1 - (1 - confidence) / len(_METRICS)  # Bonferroni: the four are judged together
     return [
-        ratio(metric, _of_runs(a, metric, level), _of_runs(b, metric, level)) for metric in _METRICS
+        ratio(f"p{each:g}", _of_runs(a, each, level), _of_runs(b, each, level))
+        for each in PERCENTILES
     ]
 
 
-def _of_runs(runs: Sequence[Run], metric: str, level: float) -> Estimate:
+def _of_runs(runs: Sequence[Run], percentile: float, level: float) -> Estimate:
+    """The middle run's percentile with the interval of all runs together."""
+    metric = f"p{percentile:g}"
     drawn = np.concatenate([floats(run.replicates[metric]) for run in runs])
-    return _estimate(float(np.median(_values(runs, metric))), drawn, level)
+    kept = read(*(run.histogram for run in runs))
+    failed = sum(run.over_budget.of for run in runs) - kept.get_total_count()
+    ends = interval(kept, failed, drawn, percentile, level)
+    return Estimate(float(np.median(_values(runs, metric))), *(ends or (0.0, np.inf)))
 
 
 def _over_budget(a: Result, b: Result, confidence: float) -> Change:

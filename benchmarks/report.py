@@ -52,7 +52,7 @@ def _latency(options: Options, run: Run) -> Table:
     for name in ("", *heads):
         table.add_column(name, justify="right")
     for name, value in run.latency.items():
-        between = " – ".join(_ms(end) for end in run.intervals.get(name, ()))
+        between = " – ".join(_ms(end) for end in run.intervals.get(name, ())) or "–"
         answered, late = (of.get(name) for of in (run.answered, run.generator.late))
         right = "" if answered is None else f"{answered:.3g}"
         table.add_row(name, _ms(value), between, right, "" if late is None else f"{late:.3g}")
@@ -123,7 +123,7 @@ def freshness(result: Freshness) -> RenderableType:
     for name, each in rows.items():
         if each is not None:
             p50, p99, top = (f"{each.percentiles[p]:,.1f}" for p in ("p50", "p99", "max"))
-            between = f"{each.interval[0]:,.1f} – {each.interval[1]:,.1f}"
+            between = " – ".join(f"{end:,.1f}" for end in each.interval or ()) or "–"
             table.add_row(name, f"{each.count:,}", p50, p99, between, top)
     looks = ", ".join(f"{name} {ms:.1f} ms" for name, ms in result.resolution_ms.items())
     return Group(table, Text(f"between two looks (p99): {looks}", style="dim"))

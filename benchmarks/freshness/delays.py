@@ -14,7 +14,6 @@ from benchmarks.latency import confidence
 PATIENCE = 30.0
 """Seconds after the last probe or label in which it must have arrived."""
 
-_DRAWS = 200
 _SURE = 0.99
 
 
@@ -23,14 +22,15 @@ class FreshnessError(RuntimeError):
 
 
 class Delay(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds from sending; `interval` is of the p99 (99 %), by bootstrap over blocks of time.
+    """Milliseconds from sending; `interval` is of the p99 (99 %), None where too few were sent.
 
-    `drawn` are the p99s of the bootstrap, for `compare`.
+    `histogram` (HdrHistogram) and the p99s `drawn` by the bootstrap are for `compare`.
     """
 
     count: int
     percentiles: dict[str, float]
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
+    histogram: str
     drawn: list[float]
 
 
@@ -38,12 +38,13 @@ def delay(began: NDArray[np.float64], ended: NDArray[np.float64]) -> Delay:
     """Of things sent at `began` and known at `ended`, seconds of one clock."""
     took = (ended - began) * 1e3
     place = confidence.PERCENTILES.index(99.0)
-    drawn = confidence.replicates(took, began, _DRAWS, 0)[:, place]
-    low, high = np.quantile(drawn, [(1 - _SURE) / 2, (1 + _SURE) / 2])
+    drawn = confidence.replicates(took, began, confidence.DRAWS, 0)[:, place]
+    kept = confidence.histogram(took)
     return Delay(
         count=len(took),
         percentiles=confidence.percentiles(took),
-        interval=(float(low), float(high)),
+        interval=confidence.interval(kept, 0, drawn, 99.0, _SURE),
+        histogram=kept.encode().decode(),
         drawn=[float(f"{value:.4g}") for value in drawn],
     )
 

@@ -16,6 +16,9 @@ from benchmarks.load.plan import Look
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _LONGEST_US = 3_600_000_000
+DRAWS = 2_000
+"""Of the bootstrap: ten of them lie beyond either end of a 99 % interval."""
+
 _GRID = np.geomspace(1e-3, 1e6, 4001)  # ms; steps of 0.5 %
 
 
@@ -99,6 +102,14 @@ def histogram(milliseconds: NDArray[np.float64]) -> HdrHistogram:
     return kept
 
 
+def read(*encoded: str) -> HdrHistogram:
+    """Histograms that were kept as text, in one."""
+    kept = HdrHistogram(1, _LONGEST_US, 3)
+    for each in encoded:
+        kept.add(HdrHistogram.decode(each.encode()))
+    return kept
+
+
 def percentiles(milliseconds: NDArray[np.float64]) -> dict[str, float]:
     """p50, p90, p99, p99.9 and max of the HdrHistogram, in milliseconds; empty for no values.
 
@@ -134,20 +145,53 @@ def replicates(
     span = float(seconds.max() - seconds.min()) + 1e-9
     length = min(1.0, span / 20)
     block = ((seconds - seconds.min()) / length).astype(np.int64)
-    counts = np.zeros((int(block.max()) + 1, len(_GRID) + 1))
-    np.add.at(counts, (block, np.searchsorted(_GRID, milliseconds)), 1)
+    cells, cell = np.unique(np.searchsorted(_GRID, milliseconds), return_inverse=True)
+    counts = np.zeros((int(block.max()) + 1, len(cells)))
+    np.add.at(counts, (block, cell), 1)
     rng = np.random.default_rng([seed, 2])
     blocks = len(counts)
     weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws)
     cumulative = np.cumsum(weights @ counts, axis=1)
     ranks = np.asarray(PERCENTILES) / 100 * cumulative[:, -1:]
-    below = (cumulative[:, None, :] < ranks[:, :, None]).sum(axis=2)
-    ends: NDArray[np.float64] = np.append(_GRID, np.inf)[below]
+    below = np.stack([(cumulative < rank[:, None]).sum(axis=1) for rank in ranks.T], axis=1)
+    ends: NDArray[np.float64] = np.append(_GRID, np.inf)[cells[below]]
     return ends
 
 
-def interval(drawn: NDArray[np.float64], level: float) -> tuple[float, float]:
+def middle(drawn: NDArray[np.float64], level: float) -> tuple[float, float]:
     """The middle `level` of what was drawn; its upper end may be infinite."""
     ordered = np.sort(drawn)
     ends = [(1 - level) / 2 * (len(drawn) - 1), (1 + level) / 2 * (len(drawn) - 1)]
     return float(ordered[math.floor(ends[0])]), float(ordered[math.ceil(ends[1])])
+
+
+def bounds(
+    kept: HdrHistogram, failed: int, percentile: float, level: float
+) -> tuple[float, float] | None:
+    """Where the percentile of independent requests lies, by two of the values (order statistics).
+
+    The number of values below it is binomial (David and Nagaraja 2003, section 7.1). None where
+    the values are too few for an upper end: even the largest may be below the percentile.
+    """
+    count, share, tail = kept.get_total_count() + failed, percentile / 100, (1 - level) / 2
+    first = int(stats.binom.ppf(tail, count, share))
+    last = int(stats.binom.isf(tail, count, share)) + 1
+    if last > count:
+        return None
+    low = at_percentile(kept, failed, 100 * first / count) if first else 0.0
+    return low, at_percentile(kept, failed, 100 * last / count)
+
+
+def interval(
+    kept: HdrHistogram, failed: int, drawn: NDArray[np.float64], percentile: float, level: float
+) -> tuple[float, float] | None:
+    """The wider at either end of the order statistics' interval and the bootstrap's.
+
+    The bootstrap alone is too narrow where few values lie beyond the percentile, and the order
+    statistics alone where requests come in bursts. None where the values are too few.
+    """
+    ends = bounds(kept, failed, percentile, level)
+    if ends is None:
+        return None
+    low, high = middle(drawn, level)
+    return min(low, ends[0]), max(high, ends[1])

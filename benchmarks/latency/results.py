@@ -113,7 +113,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One run at one rate; latencies in ms, from the intended send time.
 
     A request without a right answer counts in `latency`, in its `intervals` and in `replicates` as
-    one that took for ever; `warmup`, `answered` and `histogram` are of right answers.
+    one that took for ever; `warmup`, `answered` and `histogram` are of right answers. A percentile
+    that the run is too short to bound has no interval.
     """
 
     seed: int
@@ -149,7 +150,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     def reaches(self, options: Options) -> float:
         """The upper end of the percentile's interval in ms, bursts allowed for."""
         drawn = self.replicates.get(percentile_name(options))
-        return confidence.interval(floats(drawn), options.confidence)[1] if drawn else math.inf
+        return confidence.middle(floats(drawn), options.confidence)[1] if drawn else math.inf
 
     def holds(self, options: Options) -> bool:
         """Inside by the binomial criterion, and still so when overruns come in bursts."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from hdrh.histogram import HdrHistogram
 from numpy.typing import NDArray
 
 from benchmarks.latency import confidence, observe, results
@@ -27,8 +28,6 @@ LATE_SHARE = 0.1
 
 BUSY = 0.9
 """A generator that uses more than this share of its core cannot keep a schedule."""
-
-_DRAWS = 200
 
 
 def run(options: Options, bodies: Sequence[bytes] | None = None) -> Result:
@@ -97,7 +96,8 @@ def summarise(
     latency = np.where(good, _latency(measured), np.inf)
     late = latency > options.budget_ms
     seconds = measured.intended / 1e9
-    drawn = confidence.replicates(latency, seconds, _DRAWS, plan.seed)
+    kept = confidence.histogram(latency)
+    drawn = confidence.replicates(latency, seconds, confidence.DRAWS, plan.seed)
     span = float(seconds[-1] - (record.intended[plan.warmup - 1] / 1e9 if plan.warmup else 0.0))
     return Run(
         seed=plan.seed,
@@ -108,7 +108,7 @@ def summarise(
         warmup=percentiles(_latency(warm)[np.isin(warm.outcome, GOOD)]),
         latency={name: results.figure(value) for name, value in percentiles(latency).items()},
         answered=percentiles(latency[good]),
-        intervals=_intervals(drawn, options.confidence),
+        intervals=_intervals(kept, int((~good).sum()), drawn, options.confidence),
         outcomes=_outcomes(measured.outcome),
         over_budget=confidence.share(int(late.sum()), len(late), options.confidence),
         verdict=_verdict(options, plan, late, facts.decided),
@@ -117,7 +117,7 @@ def summarise(
         stages=stages,
         machine_busy=busy,
         timeline=_timeline(seconds, latency, good),
-        histogram=confidence.histogram(latency[good]).encode().decode(),
+        histogram=kept.encode().decode(),
         replicates={
             f"p{p:g}": [results.figure(value) for value in column]
             for p, column in zip(PERCENTILES, drawn.T, strict=True)
@@ -131,11 +131,14 @@ def _latency(record: Record) -> NDArray[np.float64]:
     return np.where(record.done < 0, np.inf, took)
 
 
-def _intervals(drawn: NDArray[np.float64], level: float) -> dict[str, tuple[Figure, Figure]]:
+def _intervals(
+    kept: HdrHistogram, failed: int, drawn: NDArray[np.float64], level: float
+) -> dict[str, tuple[Figure, Figure]]:
     found = {}
     for percentile, column in zip(PERCENTILES, drawn.T, strict=True):
-        low, high = confidence.interval(column, level)
-        found[f"p{percentile:g}"] = results.figure(low), results.figure(high)
+        ends = confidence.interval(kept, failed, column, percentile, level)
+        if ends is not None:
+            found[f"p{percentile:g}"] = results.figure(ends[0]), results.figure(ends[1])
     return found
 
 
