@@ -175,13 +175,14 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """The highest rate shown inside the budget and the lowest rate that was not.
 
     `limited_by_generator` when the search ended because the generator could not offer more: the
-    server may well do more than `inside`.
+    server may well do more than `inside`. `reason` says why a search gave up early.
     """
 
     inside: float
     outside: float | None
     limited_by_generator: bool
     probes: list[Probe]
+    reason: str = ""
 
     @property
     def failures(self) -> list[str]:
@@ -242,6 +243,8 @@ def headline(options: Options, runs: list[Run], search: Found | None) -> str:
         rate = f"{search.inside:,.0f}/s" if search.inside else "none"
         name = percentile_name(options)
         parts.append(f"Highest rate with {name} inside the budget: {least}{rate}.")
+        if search.reason:
+            parts.append(f"The search gave up: {search.reason}.")
     return " ".join(parts)
 
 

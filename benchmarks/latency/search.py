@@ -17,15 +17,25 @@ FEWEST = 700
 528 without an overrun are the fewest that can show a p99 with half of 1 % error.
 """
 
-HOPELESS = 100
+HOPELESS = 20
 """After so many requests, or half a second's worth, a probe is refused if half of them overran.
 
 That is no matter of chance, so it takes nothing from the error of the looks after it.
 """
 
 HALVINGS = 6
+
+REFUSALS = 3
+"""A server that refused every request of so many probes on end is asked no more.
+
+One that is only overloaded answers some of them, or is still at work on them when a probe ends.
+"""
+
 _WARMUP_S = 1.0
 _REST_S = 0.3  # between probes, so that one does not pay for the queue of the one before
+
+REFUSED = {"shed", "error", "refused", "wrong", "broken"}
+"""Outcomes that say at once that there will be no right answer."""
 
 Told = Callable[[Probe], None]
 
@@ -38,13 +48,14 @@ def search(
 ) -> Result:
     """Double the rate from `options.rate` until it is refused, halve the gap, then confirm.
 
-    Where that rate itself is refused it is halved so often before the search gives up.
+    Where that rate itself is refused it is halved so often before the search gives up, or until
+    the server has refused every request of `REFUSALS` probes, whatever their rate.
 
     Gaps are halved on the scale of ratios until the two rates differ by `options.resolution`. Short
     probes flatter a server whose queue grows slowly, so the highest passed rate is confirmed by a
     run of `options.seconds` with a new seed, bursts allowed for, and lowered by the resolution
     until one is confirmed. The result's run is the confirming one. `told` hears of every probe.
-    Raises LoadError where nothing answers.
+    Raises LoadError where there is no connection.
     """
     bodies = bodies_for(options) if bodies is None else bodies
     hunt = _Hunt(options, bodies, told, halvings)
@@ -56,6 +67,7 @@ def search(
         outside=high,
         limited_by_generator=any(p.generator_limited and p.rate == high for p in hunt.probes),
         probes=hunt.probes,
+        reason=hunt.reason,
     )
     return results.make(options, [run] if run else [], observe.models(options.url), found)
 
@@ -71,6 +83,7 @@ class _Hunt:
         self.told = told
         self.halvings = halvings
         self.probes: list[Probe] = []
+        self.outcomes: list[dict[str, int]] = []
 
     def bracket(self) -> tuple[float, float]:
         """A rate that passes and one that does not; the first is 0 where none passes."""
@@ -80,10 +93,21 @@ class _Hunt:
                 rate *= 2
             return rate, rate * 2
         for _ in range(self.halvings):
+            if self.reason:
+                break
             rate /= 2
             if self._passes(rate):
                 return rate, rate * 2
         return 0.0, rate
+
+    @property
+    def reason(self) -> str:
+        """Why there is no use in another rate; empty where there may be."""
+        last = self.outcomes[-REFUSALS:]
+        if len(last) < REFUSALS or not all(REFUSED.issuperset(each) for each in last):
+            return ""
+        counts = ", ".join(f"{count} {name}" for name, count in last[-1].items())
+        return f"not one right answer at any rate, {counts} at {self.probes[-1].rate:,.3g}/s"
 
     def narrow(self, low: float, high: float) -> tuple[float, float]:
         """Until they differ by no more than the resolution."""
@@ -127,6 +151,7 @@ class _Hunt:
             outcomes=run.outcomes,
         )
         self.probes.append(probe)
+        self.outcomes.append(run.outcomes)
         self.told(probe)
         time.sleep(_REST_S)
         return run

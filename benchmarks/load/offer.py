@@ -11,6 +11,9 @@ import msgspec
 
 from benchmarks.load.plan import Facts, Plan, Record, load_record, write_bodies
 
+MOST = 100_000_000
+"""Requests of one run that memory is sure to hold, about 50 bytes each."""
+
 
 class LoadError(RuntimeError):
     """The generator could not run; the message says why."""
@@ -19,8 +22,12 @@ class LoadError(RuntimeError):
 def offer(plan: Plan, bodies: list[bytes]) -> tuple[Record, Facts]:
     """Offer the plan's load with these bodies (each with `{id}` once) and give what became of it.
 
-    Raises LoadError when nothing answers at the URL or the generator fails.
+    Raises LoadError for too many requests, no connection to the URL, or a generator that fails.
     """
+    if plan.total > MOST:
+        raise LoadError(
+            f"{plan.total:,} requests; expected {MOST:,} at most: lower the rate or the seconds"
+        )
     with tempfile.TemporaryDirectory(prefix="headrace-load-") as name:
         folder = Path(name)
         write_bodies(folder / "bodies", bodies)

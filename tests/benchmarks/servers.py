@@ -103,6 +103,10 @@ class Servers:
         """Says that more is to come, and closes."""
         return answer(request)
 
+    async def shedding(self, request: dict[str, object]) -> tuple[int, bytes]:
+        """Answers nobody."""
+        return 503, b"{}"
+
     async def closing(self, request: dict[str, object]) -> tuple[int, bytes]:
         """Closes the connection after every answer."""
         return answer(request)

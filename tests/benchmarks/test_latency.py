@@ -191,17 +191,29 @@ def test_the_search_finds_a_rate_near_the_capacity_of_a_server(serve: Callable[.
     assert found.probes[-1].rate == found.inside
 
 
-def test_a_search_that_finds_nothing_says_so(
-    serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("benchmarks.latency.search.HALVINGS", 1)
-    asked = options(serve("constant", 80), rate=4000, seconds=1, probe_s=(0.1,), warmup_s=0.0)
-    result = search(asked, BODIES)
+def test_a_search_that_finds_nothing_says_so(serve: Callable[..., str]) -> None:
+    asked = options(serve("constant", 80), rate=400, seconds=1, probe_s=(0.1,), warmup_s=0.0)
+    result = search(asked, BODIES, halvings=1)
     assert result.search is not None
+    assert [probe.rate for probe in result.search.probes] == [400, 200]
     assert result.search.inside == 0
     assert not result.failures
     assert result.runs == []
     assert "none" in result.headline
+    assert "gave up" not in result.headline
+
+
+def test_a_search_gives_up_soon_on_a_server_that_sheds_everything(
+    serve: Callable[..., str],
+) -> None:
+    asked = options(serve("shedding"), rate=200, seconds=1, warmup_s=0.0)
+    result = search(asked, BODIES)
+    assert result.search is not None
+    assert [(probe.rate, probe.requests) for probe in result.search.probes] == [
+        (200, 100), (100, 50), (50, 25),
+    ]  # fmt: skip
+    assert "gave up: not one right answer at any rate, " in result.headline
+    assert result.headline.endswith(" shed at 50/s.")
 
 
 def test_requests_of_a_domain_are_those_of_its_data() -> None:

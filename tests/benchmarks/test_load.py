@@ -169,6 +169,11 @@ def test_a_check_that_cannot_be_imported_is_named(check: str) -> None:
         offer(plan("http://127.0.0.1:9/", 10, 10, check=check), BODIES)
 
 
+def test_more_requests_than_can_be_recorded_are_refused() -> None:
+    with pytest.raises(LoadError, match="200,000,000 requests; expected 100,000,000 at most"):
+        offer(plan("http://127.0.0.1:9/", 1e6, 200_000_000), BODIES)
+
+
 def test_a_closed_loop_asks_as_fast_as_it_is_answered(serve: Callable[..., str]) -> None:
     """One at a time, 5 ms each: no more than 200/s, however many connections ask."""
     url = serve("single", 5)
