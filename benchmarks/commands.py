@@ -110,8 +110,11 @@ def measured(
     from benchmarks.traffic import TrafficError
 
     told = (lambda probe: console.print(report.probe_line(probe))) if search else None
+    run_s = options.repeats * (options.warmup_s + options.seconds)
+    known = run_s if options.url and not search else None  # not how long a stack takes to start
     try:
-        with places.endpoint(settings, options, own) as place, console.status("measuring"):
+        waiting = terminal.waiting("measuring", known)
+        with waiting, places.endpoint(settings, options, own) as place:
             console.print(f"{place.options.url}: {place.options.background}")
             return background.measure(place.options, place.settings, place.events, told)
     except (LoadError, TrafficError, ValueError, OSError) as error:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 
 _PIPED_WIDTH = 120
@@ -39,6 +49,29 @@ def progress_bar() -> Progress:
     """A bar with its numbers, the event time reached (field `at`) and the time that went by."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     return Progress(*columns, TextColumn("{task.fields[at]}"), TimeElapsedColumn(), console=err)
+
+
+class _SecondsColumn(ProgressColumn):
+    """A bar of seconds out of the task's total; it pulses where that is over or unknown."""
+
+    def render(self, task: Task) -> ProgressBar:
+        known = task.total is not None and (task.elapsed or 0) < task.total
+        return ProgressBar(
+            total=task.total if known else None,
+            completed=task.elapsed or 0,
+            width=40,
+            pulse=not known,
+            animation_time=task.get_time(),
+        )
+
+
+@contextmanager
+def waiting(what: str, seconds: float | None = None) -> Iterator[None]:
+    """Shows that something goes on, for how long, and how far it is where `seconds` are known."""
+    columns = [TextColumn("{task.description}"), _SecondsColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=out, transient=True) as progress:
+        progress.add_task(what, total=seconds)
+        yield
 
 
 def complain(message: object) -> None:
