@@ -2,9 +2,9 @@
 
 Two kinds of noise: within a run (bursts of slow requests), which the block bootstrap of each run
 shows, and between runs (the machine's mood), which only repeated runs show. With three or more
-runs on both sides the logarithms of the percentiles are compared by Welch's t-test over runs, all
-percentiles together at the stated confidence (Holm 1979). With fewer, by the bootstrap interval of
-their ratio, and the comparison says that the noise between runs is unknown.
+runs on both sides the logarithms of the percentiles and of the share over budget are compared by
+Welch's t-test over runs, all together at the stated confidence (Holm 1979). With fewer, by the
+bootstrap intervals of both, and the comparison says that the noise between runs is unknown.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -21,8 +22,8 @@ from benchmarks.comparison import Change, Comparison, Estimate, ratio, unjudged,
 from benchmarks.freshness import run as fresh
 from benchmarks.freshness.delays import Delay
 from benchmarks.freshness.run import Freshness
-from benchmarks.latency.confidence import PERCENTILES, interval, read
-from benchmarks.latency.results import Result, Run, floats
+from benchmarks.latency.confidence import PERCENTILES, Share, interval, middle, read, share
+from benchmarks.latency.results import OVER, Result, Run, floats
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs
@@ -32,6 +33,7 @@ from benchmarks.streams.comparing import compare_streams
 
 ENOUGH_RUNS = 3
 _METRICS = tuple(f"p{p:g}" for p in PERCENTILES)
+_OVER = "share over budget"
 _IGNORED = {"seed", "repeats", "url", "background"}
 
 
@@ -42,7 +44,7 @@ def compare(a: Result, b: Result, confidence: float = 0.99) -> Comparison:
             raise ValueError(f"the {name} result has no run with a right answer")
     repeated = min(len(a.runs), len(b.runs)) >= ENOUGH_RUNS
     judge = _by_runs if repeated else _by_bootstrap
-    changes = [*judge(a.runs, b.runs, confidence), _over_budget(a, b, confidence)]
+    changes = judge(a.runs, b.runs, confidence)
     notes = [f"the {name} result is invalid: the load generator was its bottleneck"
              for name, result in (("first", a), ("second", b)) if not result.valid]  # fmt: skip
     if not repeated:
@@ -52,9 +54,9 @@ def compare(a: Result, b: Result, confidence: float = 0.99) -> Comparison:
         )
     level = f"{confidence * 100:g} %"
     method = (
-        f"Welch's t-test over {len(a.runs)} and {len(b.runs)} runs on log latency, Holm, {level}"
+        f"Welch's t-test over {len(a.runs)} and {len(b.runs)} runs on logarithms, Holm, {level}"
         if repeated
-        else f"bootstrap over blocks of time, ratio of percentiles, {level}"
+        else f"bootstrap over blocks of time, ratios, {level}"
     )
     return Comparison(
         method=method, unlike=_unlike(a, b), changes=[*changes, *_rates(a, b)], notes=notes
@@ -107,15 +109,23 @@ def _by_runs(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Chan
     """A percentile that was without a right answer in some run is told and not judged."""
     logs = {metric: (_logs(a, metric), _logs(b, metric)) for metric in _METRICS}
     judged = {name: pair for name, pair in logs.items() if np.isfinite(np.concatenate(pair)).all()}
-    changes = welch(judged, confidence) if judged else []
-    return changes + [unjudged(name, *logs[name]) for name in logs if name not in judged]
+    judged[_OVER] = _log_shares(a), _log_shares(b)
+    *changes, over = welch(judged, confidence, {_OVER: _fisher(a, b)})
+    return [
+        *changes,
+        *(unjudged(name, *logs[name]) for name in logs if name not in judged),
+        _as_shares(over, _over(a).value, _over(b).value),
+    ]
 
 
 def _by_bootstrap(a: Sequence[Run], b: Sequence[Run], confidence: float) -> list[Change]:
-    level = 1 - (1 - confidence) / len(_METRICS)  # Bonferroni: the four are judged together
+    level = 1 - (1 - confidence) / (len(_METRICS) + 1)  # Bonferroni: the five are judged together
     return [
-        ratio(f"p{each:g}", _of_runs(a, each, level), _of_runs(b, each, level))
-        for each in PERCENTILES
+        *(
+            ratio(f"p{each:g}", _of_runs(a, each, level), _of_runs(b, each, level))
+            for each in PERCENTILES
+        ),
+        ratio(_OVER, _share_of_runs(a, level), _share_of_runs(b, level)),
     ]
 
 
@@ -129,27 +139,38 @@ def _of_runs(runs: Sequence[Run], percentile: float, level: float) -> Estimate:
     return Estimate(float(np.median(_values(runs, metric))), *(ends or (0.0, np.inf)))
 
 
-def _over_budget(a: Result, b: Result, confidence: float) -> Change:
-    """The share without a right answer inside the budget, by Fisher's exact test."""
-    (over_a, all_a), (over_b, all_b) = _counts(a), _counts(b)
-    table = [[over_a, all_a - over_a], [over_b, all_b - over_b]]
-    share_a, share_b = over_a / all_a, over_b / all_b
-    risk = stats.contingency.relative_risk(over_b, all_b, over_a, all_a)
-    interval = risk.confidence_interval(confidence) if over_a and over_b else None
-    return Change(
-        metric="share over budget",
-        a=share_a,
-        b=share_b,
-        ratio=share_b / share_a if share_a else 1.0,
-        low=float(interval.low) if interval else 0.0,
-        high=float(interval.high) if interval else 0.0,
-        changed=bool(stats.fisher_exact(table).pvalue <= 1 - confidence),
-    )
+def _share_of_runs(runs: Sequence[Run], level: float) -> Estimate:
+    """The share of all runs with the wider of the binomial interval and the bootstrap's."""
+    over = _over(runs)
+    exact = share(over.count, over.of, level)
+    low, high = middle(np.concatenate([floats(run.replicates[OVER]) for run in runs]), level)
+    return Estimate(over.value, min(low, exact.low), max(high, exact.high))
 
 
-def _counts(result: Result) -> tuple[int, int]:
-    shares = [run.over_budget for run in result.runs]
-    return sum(each.count for each in shares), sum(each.of for each in shares)
+def _over(runs: Sequence[Run]) -> Share:
+    """The share without a right answer inside the budget, of all runs together."""
+    counted = [run.over_budget for run in runs]
+    return share(sum(each.count for each in counted), sum(each.of for each in counted), 0.99)
+
+
+def _log_shares(runs: Sequence[Run]) -> NDArray[np.float64]:
+    """Of each run; half a request is added, so that none is no obstacle."""
+    counted = [run.over_budget for run in runs]
+    return np.log([(each.count + 0.5) / (each.of + 1) for each in counted])
+
+
+def _fisher(a: Sequence[Run], b: Sequence[Run]) -> float:
+    """What single requests alone allow to say: runs of a few overruns each vary too little."""
+    table = [[over.count, over.of - over.count] for over in (_over(a), _over(b))]
+    return float(stats.fisher_exact(table).pvalue)
+
+
+def _as_shares(change: Change, a: float, b: float) -> Change:
+    """With the shares as they are; there is no ratio where one of them is 0."""
+    told = msgspec.structs.replace(change, a=a, b=b)
+    if a and b:
+        return msgspec.structs.replace(told, ratio=b / a)
+    return msgspec.structs.replace(told, ratio=np.nan, low=np.nan, high=np.nan)
 
 
 def _rates(a: Result, b: Result) -> list[Change]:

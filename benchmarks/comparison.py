@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -76,13 +77,22 @@ def ratio(metric: str, a: Estimate, b: Estimate) -> Change:
     )
 
 
-def welch(logs: Mapping[str, tuple[Logs, Logs]], confidence: float) -> list[Change]:
+def welch(
+    logs: Mapping[str, tuple[Logs, Logs]],
+    confidence: float,
+    least: Mapping[str, float] | None = None,
+) -> list[Change]:
     """Changes of figures whose logarithms were measured several times on either side.
 
-    By Welch's t-test, all figures together at the confidence (Holm 1979).
+    By Welch's t-test, all figures together at the confidence (Holm 1979); a p-value counts as at
+    least that of the same name in `least`.
     """
-    tests = [stats.ttest_ind(b, a, equal_var=False) for a, b in logs.values()]
-    significant = _holm([float(test.pvalue) for test in tests], 1 - confidence)
+    tests = [_welch(a, b) for a, b in logs.values()]
+    values = [
+        max(1.0 if np.isnan(test.pvalue) else float(test.pvalue), (least or {}).get(name, 0.0))
+        for name, test in zip(logs, tests, strict=True)  # NaN where all are the same
+    ]
+    significant = _holm(values, 1 - confidence)
     changes = []
     for (metric, (a, b)), test, changed in zip(logs.items(), tests, significant, strict=True):
         interval = test.confidence_interval(confidence)
@@ -98,6 +108,12 @@ def welch(logs: Mapping[str, tuple[Logs, Logs]], confidence: float) -> list[Chan
             )
         )
     return changes
+
+
+def _welch(a: Logs, b: Logs) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of precision lost where nothing varies
+        return stats.ttest_ind(b, a, equal_var=False)
 
 
 def _holm(values: Sequence[float], error: float) -> list[bool]:

@@ -142,20 +142,38 @@ def replicates(
     """
     if not len(milliseconds):
         return np.zeros((0, len(PERCENTILES)))
-    span = float(seconds.max() - seconds.min()) + 1e-9
-    length = min(1.0, span / 20)
-    block = ((seconds - seconds.min()) / length).astype(np.int64)
+    block = _blocks(seconds)
     cells, cell = np.unique(np.searchsorted(_GRID, milliseconds), return_inverse=True)
     counts = np.zeros((int(block.max()) + 1, len(cells)))
     np.add.at(counts, (block, cell), 1)
-    rng = np.random.default_rng([seed, 2])
-    blocks = len(counts)
-    weights = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws)
-    cumulative = np.cumsum(weights @ counts, axis=1)
+    cumulative = np.cumsum(_weights(len(counts), draws, seed) @ counts, axis=1)
     ranks = np.asarray(PERCENTILES) / 100 * cumulative[:, -1:]
     below = np.stack([(cumulative < rank[:, None]).sum(axis=1) for rank in ranks.T], axis=1)
     ends: NDArray[np.float64] = np.append(_GRID, np.inf)[cells[below]]
     return ends
+
+
+def shares(
+    late: NDArray[np.bool_], seconds: NDArray[np.float64], draws: int, seed: int
+) -> NDArray[np.float64]:
+    """Shares of late requests in bootstrap runs made as in `replicates`: [draws]."""
+    block = _blocks(seconds)
+    counts = np.stack([np.bincount(block, late), np.bincount(block)], axis=1)
+    over, of = (_weights(len(counts), draws, seed) @ counts).T
+    drawn: NDArray[np.float64] = over / np.maximum(of, 1)
+    return drawn
+
+
+def _blocks(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    span = float(seconds.max() - seconds.min()) + 1e-9
+    blocks: NDArray[np.int64] = ((seconds - seconds.min()) / min(1.0, span / 20)).astype(np.int64)
+    return blocks
+
+
+def _weights(blocks: int, draws: int, seed: int) -> NDArray[np.int64]:
+    """How often each draw takes each block."""
+    rng = np.random.default_rng([seed, 2])
+    return rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=draws)
 
 
 def middle(drawn: NDArray[np.float64], level: float) -> tuple[float, float]:

@@ -95,6 +95,9 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     remarks: list[str]
 
 
+OVER = "over budget"
+"""The name of the shares over budget among a run's replicates."""
+
 Figure = float | None
 """Milliseconds; None where there was no right answer (JSON has no infinity)."""
 

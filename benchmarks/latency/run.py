@@ -98,6 +98,7 @@ def summarise(
     seconds = measured.intended / 1e9
     kept = confidence.histogram(latency)
     drawn = confidence.replicates(latency, seconds, confidence.DRAWS, plan.seed)
+    shares = confidence.shares(late, seconds, confidence.DRAWS, plan.seed)
     span = float(seconds[-1] - (record.intended[plan.warmup - 1] / 1e9 if plan.warmup else 0.0))
     return Run(
         seed=plan.seed,
@@ -121,7 +122,8 @@ def summarise(
         replicates={
             f"p{p:g}": [results.figure(value) for value in column]
             for p, column in zip(PERCENTILES, drawn.T, strict=True)
-        },
+        }
+        | {results.OVER: [results.figure(value) for value in shares]},
     )
 
 

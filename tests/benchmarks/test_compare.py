@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
+from benchmarks import report
 from benchmarks.compare import compare
 from benchmarks.comparison import Change
 from benchmarks.latency import results
@@ -96,6 +99,66 @@ def test_shedding_the_slow_ones_is_no_improvement(summarised: Summarised, runs: 
     assert of(found.changes, "p99").b == np.inf
     assert not any(change.changed and change.ratio < 1 for change in found.changes)
     assert of(compare(shed, kept).changes, "p99").changed is (runs == 1)
+
+
+@pytest.fixture
+def bursting(summarised: Summarised) -> Callable[..., Result]:
+    """Runs of 3,000 requests with two bursts of late answers on average, and `late` of the rest."""
+
+    def make(seed: int, runs: int, bursts: float = 2.0, late: float = 0.0) -> Result:
+        made = []
+        for number in range(runs):
+            rng = np.random.default_rng([seed, number])
+            took = rng.lognormal(0.5, 0.6, 3_000) + 60 * (rng.random(3_000) < late)
+            for at in rng.integers(0, 2_900, rng.poisson(bursts)):
+                took[at : at + rng.integers(20, 100)] += 60
+            made.append(summarised(took, seed=seed))
+        return results.make(Options(), made, None)
+
+    return make
+
+
+@pytest.mark.parametrize(("runs", "pairs"), [(1, 12), (3, 5)])
+def test_bursts_of_the_same_server_are_seldom_called_a_change(
+    bursting: Callable[..., Result], runs: int, pairs: int
+) -> None:
+    """Taken as independent requests, their shares differ in seven pairs of ten."""
+    found = [compare(bursting(seed, runs), bursting(seed + 100, runs)) for seed in range(pairs)]
+    shares = [of(each.changes, "share over budget") for each in found]
+    assert sum(share.changed for share in shares) <= 1
+    assert any(share.a != share.b for share in shares)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_from_none_late_to_some_is_a_change_without_a_ratio(
+    bursting: Callable[..., Result], runs: int
+) -> None:
+    found = compare(bursting(1, runs, bursts=0), bursting(2, runs, bursts=0, late=0.05))
+    change = of(found.changes, "share over budget")
+    assert change.changed
+    assert change.a == 0
+    assert change.b == pytest.approx(0.05, rel=0.3)
+    assert np.isnan(change.ratio)
+    same = of(compare(bursting(1, runs, 0), bursting(2, runs, 0)).changes, "share over budget")
+    assert not same.changed
+    assert np.isnan([same.ratio, same.low, same.high]).all() or runs == 1
+    console = Console(file=StringIO(), width=120)
+    console.print(report.compared(found))
+    assert isinstance(console.file, StringIO)
+    [row] = [line for line in console.file.getvalue().splitlines() if "share over" in line]
+    assert "–" in row
+
+
+def test_three_runs_of_one_late_request_each_are_no_change_from_none(
+    summarised: Summarised,
+) -> None:
+    """Figures that never vary would be sure by Welch's test alone."""
+    took = np.random.default_rng(1).lognormal(0.5, 0.6, 1_000)
+    late = np.where(np.arange(1_000) == 500, 60.0, took)
+    none, one = (
+        results.make(Options(), [summarised(each) for _ in range(3)], None) for each in (took, late)
+    )
+    assert not of(compare(none, one).changes, "share over budget").changed
 
 
 def test_highest_rates_differ_only_where_their_brackets_do(
