@@ -21,7 +21,7 @@ from benchmarks.latency.results import Figure, Generator, Moment, Options, Resul
 from benchmarks.load import bodies as bodies_
 from benchmarks.load.answers import GOOD, Outcome
 from benchmarks.load.offer import offer
-from benchmarks.load.plan import Facts, Look, Plan, Record
+from benchmarks.load.plan import Facts, Look, Plan, Record, Swap
 
 LATE_SHARE = 0.1
 """The generator's own p99 lateness may be this share of the budget before a run is invalid."""
@@ -99,7 +99,8 @@ def summarise(
     kept = confidence.histogram(latency)
     drawn = confidence.replicates(latency, seconds, confidence.DRAWS, plan.seed)
     shares = confidence.shares(late, seconds, confidence.DRAWS, plan.seed)
-    span = float(seconds[-1] - (record.intended[plan.warmup - 1] / 1e9 if plan.warmup else 0.0))
+    warmed = float(record.intended[plan.warmup - 1] / 1e9) if plan.warmup else 0.0
+    span = float(seconds[-1]) - warmed
     return Run(
         seed=plan.seed,
         started=facts.started,
@@ -114,7 +115,7 @@ def summarise(
         over_budget=confidence.share(int(late.sum()), len(late), options.confidence),
         verdict=_verdict(options, plan, late, facts.decided),
         generator=_generator(options, measured, latency, facts),
-        swaps=[swap for swap in facts.versions[1:] if swap.version],
+        swaps=swaps(facts.versions, warmed),
         stages=stages,
         machine_busy=busy,
         timeline=_timeline(seconds, latency, good),
@@ -125,6 +126,19 @@ def summarise(
         }
         | {results.OVER: [results.figure(value) for value in shares]},
     )
+
+
+def swaps(versions: Sequence[Swap], warmed: float) -> list[Swap]:
+    """New versions of models that had answered before, after the warm-up ended at `warmed`.
+
+    `versions` are all that answered, each when it first did: the first of every arm is no swap.
+    """
+    seen, found = set[str](), []
+    for each in versions:
+        if each.model in seen and each.version and each.at > warmed:
+            found.append(each)
+        seen.add(each.model)
+    return found
 
 
 def _latency(record: Record) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Options, Result, Run
 from benchmarks.latency.search import search
 from benchmarks.load import bodies
+from benchmarks.load.plan import Swap
 from benchmarks.storing import ResultError, load, save
 
 Summarised = Callable[..., Run]
@@ -174,6 +175,21 @@ def test_bursts_keep_a_run_from_holding(summarised: Summarised) -> None:
     assert run.reaches(Options()) > 50
     assert not run.holds(Options())
     assert "bursts allowed for" in results.headline(Options(), [run], None)
+
+
+def test_the_first_answer_of_an_arm_and_the_warm_up_are_no_swaps() -> None:
+    versions = [
+        Swap(0.1, "champion", 5),
+        Swap(0.2, "challenger", 9),
+        Swap(0.9, "champion", 6),
+        Swap(1.5, "late arm", 2),
+        Swap(1.6, "challenger", 10),
+        Swap(2.5, "late arm", 3),
+    ]
+    assert [(each.model, each.version) for each in latency.swaps(versions, 1.0)] == [
+        ("challenger", 10),
+        ("late arm", 3),
+    ]
 
 
 @pytest.mark.slow
