@@ -128,8 +128,10 @@ def finish(console: Console, result: Result, out: Path) -> None:
 
     save(result, out / "latency.json")
     console.print(report.told(result))
+    picture = out / "latency.png"
+    picture.unlink(missing_ok=True)  # of an earlier result
     if any(run.answered for run in result.runs):
-        pictures.draw(result, out / "latency.png")
+        pictures.draw(result, picture)
     console.print(f"kept in {out}/")
     if result.failures:
         raise typer.Exit(_FAILED)

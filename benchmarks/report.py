@@ -66,7 +66,9 @@ def _ms(value: float | None) -> str:
 def _facts(result: Result, run: Run) -> Table:
     options, sent = result.options, result.sent
     share, verdict, generator = run.over_budget, run.verdict, run.generator
-    allowed = f"{verdict.allowed} allowed" if verdict.allowed >= 0 else "too few for any verdict"
+    allowed = f", {verdict.allowed} allowed" if verdict.allowed >= 0 else ""
+    if not allowed and verdict.decision == Decision.UNDECIDED:
+        allowed = ", too few to be inside even without one"
     table = Table(show_header=False, box=None)
     table.add_row(
         "outcomes", ", ".join(f"{count:,} {name}" for name, count in run.outcomes.items())
@@ -78,7 +80,7 @@ def _facts(result: Result, run: Run) -> Table:
     table.add_row(
         f"verdict on p{options.percentile * 100:g}",
         Text(
-            f"{verdict.decision}: {verdict.overruns:,} overruns in {verdict.requests:,} requests, "
+            f"{verdict.decision}: {verdict.overruns:,} overruns in {verdict.requests:,} requests"
             f"{allowed}; MLPerf early stopping needs {verdict.needed:,} requests for so many",
             style=_COLOURS[verdict.decision],
         ),

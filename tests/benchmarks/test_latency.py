@@ -282,11 +282,26 @@ def test_a_server_that_fails_fails_the_command(
 ) -> None:
     asked = options(serve(kind, value), rate=200, seconds=0.5, warmup_s=0.1, drain_s=0.3)
     console = Console(file=StringIO(), width=200)
+    (tmp_path / "latency.png").write_bytes(b"of an earlier run")
     with pytest.raises(typer.Exit) as ended:
         finish(console, latency.run(asked, BODIES), tmp_path)
     assert ended.value.exit_code == 1
     assert isinstance(console.file, StringIO)
     assert re.search(f"failed: .*{told}", console.file.getvalue())
+    picture = tmp_path / "latency.png"
+    assert not picture.exists() or picture.read_bytes() != b"of an earlier run"
+    assert picture.exists() is (told != "no right answer")
+
+
+def test_a_short_run_that_is_outside_is_not_too_short_for_a_verdict(
+    summarised: Summarised,
+) -> None:
+    console = Console(file=StringIO(), width=200)
+    console.print(report.told(results.make(Options(), [summarised(np.full(400, 80.0))], None)))
+    assert isinstance(console.file, StringIO)
+    assert "outside: 400 overruns in 400 requests; MLPerf" in console.file.getvalue()
+    console.print(report.told(results.make(Options(), [summarised(np.full(400, 5.0))], None)))
+    assert "0 overruns in 400 requests, too few to be inside" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(
