@@ -25,6 +25,9 @@ That is no matter of chance, so it takes nothing from the error of the looks aft
 
 HALVINGS = 6
 
+REFUSED = {"shed", "error", "refused", "wrong", "broken"}
+"""Outcomes that say at once that there will be no right answer."""
+
 REFUSALS = 3
 """A server that refused every request of so many probes on end is asked no more.
 
@@ -33,9 +36,6 @@ One that is only overloaded answers some of them, or is still at work on them wh
 
 _WARMUP_S = 1.0
 _REST_S = 0.3  # between probes, so that one does not pay for the queue of the one before
-
-REFUSED = {"shed", "error", "refused", "wrong", "broken"}
-"""Outcomes that say at once that there will be no right answer."""
 
 Told = Callable[[Probe], None]
 
@@ -67,7 +67,7 @@ def search(
         outside=high,
         limited_by_generator=any(p.generator_limited and p.rate == high for p in hunt.probes),
         probes=hunt.probes,
-        reason=hunt.reason,
+        reason="" if low else hunt.reason,
     )
     return results.make(options, [run] if run else [], observe.models(options.url), found)
 
@@ -83,7 +83,6 @@ class _Hunt:
         self.told = told
         self.halvings = halvings
         self.probes: list[Probe] = []
-        self.outcomes: list[dict[str, int]] = []
 
     def bracket(self) -> tuple[float, float]:
         """A rate that passes and one that does not; the first is 0 where none passes."""
@@ -103,11 +102,12 @@ class _Hunt:
     @property
     def reason(self) -> str:
         """Why there is no use in another rate; empty where there may be."""
-        last = self.outcomes[-REFUSALS:]
-        if len(last) < REFUSALS or not all(REFUSED.issuperset(each) for each in last):
+        last = self.probes[-REFUSALS:]
+        if len(last) < REFUSALS or not all(REFUSED.issuperset(each.outcomes) for each in last):
             return ""
-        counts = ", ".join(f"{count} {name}" for name, count in last[-1].items())
-        return f"not one right answer at any rate, {counts} at {self.probes[-1].rate:,.3g}/s"
+        counts = ", ".join(f"{count} {name}" for name, count in last[-1].outcomes.items())
+        rates = ", ".join(f"{each.rate:,.3g}/s" for each in last)
+        return f"every request was refused at {rates}; at the last, {counts}"
 
     def narrow(self, low: float, high: float) -> tuple[float, float]:
         """Until they differ by no more than the resolution."""
@@ -151,7 +151,6 @@ class _Hunt:
             outcomes=run.outcomes,
         )
         self.probes.append(probe)
-        self.outcomes.append(run.outcomes)
         self.told(probe)
         time.sleep(_REST_S)
         return run
