@@ -23,7 +23,8 @@ from benchmarks.freshness import run as fresh
 from benchmarks.freshness.delays import Delay
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import PERCENTILES, Share, interval, middle, read, share
-from benchmarks.latency.results import OVER, Result, Run, floats
+from benchmarks.latency.figures import OVER, floats
+from benchmarks.latency.results import Result, Run
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.latency import confidence, failures
 from benchmarks.latency.confidence import Decision, Share
+from benchmarks.latency.figures import Figure, floats
 from benchmarks.latency.observe import Stage
 from benchmarks.load.plan import Swap
 from benchmarks.machine import Machine, facts
@@ -93,23 +91,6 @@ class Generator(msgspec.Struct, frozen=True, kw_only=True):
     overruns: int
     faults: list[str]
     remarks: list[str]
-
-
-OVER = "over budget"
-"""The name of the shares over budget among a run's replicates."""
-
-Figure = float | None
-"""Milliseconds; None where there was no right answer (JSON has no infinity)."""
-
-
-def figure(value: float) -> Figure:
-    """Four digits of what may be infinite."""
-    return float(f"{value:.4g}") if math.isfinite(value) else None
-
-
-def floats(figures: Sequence[Figure]) -> NDArray[np.float64]:
-    """The figures with infinity for None."""
-    return np.array([np.inf if each is None else each for each in figures])
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

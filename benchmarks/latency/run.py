@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.latency import confidence, observe, results
 from benchmarks.latency.confidence import PERCENTILES, percentiles
-from benchmarks.latency.results import Figure, Generator, Moment, Options, Result, Run, Verdict
+from benchmarks.latency.figures import OVER, Figure, figure
+from benchmarks.latency.results import Generator, Moment, Options, Result, Run, Verdict
 from benchmarks.load import bodies as bodies_
 from benchmarks.load.answers import GOOD, Outcome
 from benchmarks.load.offer import offer
@@ -108,7 +109,7 @@ def summarise(
         offered=len(seconds) / span,
         seconds=span,
         warmup=percentiles(_latency(warm)[np.isin(warm.outcome, GOOD)]),
-        latency={name: results.figure(value) for name, value in percentiles(latency).items()},
+        latency={name: figure(value) for name, value in percentiles(latency).items()},
         answered=percentiles(latency[good]),
         intervals=_intervals(kept, int((~good).sum()), drawn, options.confidence),
         outcomes=_outcomes(measured.outcome),
@@ -121,10 +122,10 @@ def summarise(
         timeline=_timeline(seconds, latency, good),
         histogram=kept.encode().decode(),
         replicates={
-            f"p{p:g}": [results.figure(value) for value in column]
+            f"p{p:g}": [figure(value) for value in column]
             for p, column in zip(PERCENTILES, drawn.T, strict=True)
         }
-        | {results.OVER: [results.figure(value) for value in shares]},
+        | {OVER: [figure(value) for value in shares]},
     )
 
 
@@ -154,7 +155,7 @@ def _intervals(
     for percentile, column in zip(PERCENTILES, drawn.T, strict=True):
         ends = confidence.interval(kept, failed, column, percentile, level)
         if ends is not None:
-            found[f"p{percentile:g}"] = results.figure(ends[0]), results.figure(ends[1])
+            found[f"p{percentile:g}"] = figure(ends[0]), figure(ends[1])
     return found
 
 

@@ -22,6 +22,7 @@ from benchmarks.commands import app, finish
 from benchmarks.latency import failures, pictures, results
 from benchmarks.latency import run as latency
 from benchmarks.latency.confidence import Decision
+from benchmarks.latency.figures import floats
 from benchmarks.latency.results import Options, Result, Run
 from benchmarks.latency.search import search
 from benchmarks.load import bodies
@@ -52,7 +53,7 @@ def test_a_fast_server_is_inside_and_all_is_told(result: Result, tmp_path: Path)
     assert run.outcomes == {"ok": 800}
     assert run.answered["p50"] <= run.answered["p99"] <= run.answered["max"]
     assert run.latency == pytest.approx(run.answered, rel=1e-3)
-    low, high = results.floats(run.intervals["p50"])
+    low, high = floats(run.intervals["p50"])
     assert low <= run.answered["p50"] * 1.01
     assert high >= run.answered["p50"]
     assert 350 < run.offered < 450
