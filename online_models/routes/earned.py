@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Earned:
+class Earned(NamedTuple):
     """Sums of rewards with weights that halve with every half-life of event time.
 
     A reward r weighs w = u at first, the number of rewards that it stands for: others may have
@@ -35,14 +33,21 @@ class Earned:
 
     def add(self, reward: float, time: int, half_life: int, weight: float = 1.0) -> Earned:
         """With one more reward earned at `time`; a negative weight takes one back."""
-        keep, w, r = 1.0, weight, reward
-        if time > self.time:
-            keep = _decay(time - self.time, half_life)
-        else:
-            w *= _decay(self.time - time, half_life)
-        wu = w * abs(weight)
-        more = Earned(w, w * r, w * r * r, wu, wu * r, wu * r * r)
-        return self._with(more, keep, max(time, self.time))
+        keep, w, at = 1.0, weight, self.time
+        if time > at:
+            keep, at = _decay(time - at, half_life), time
+        elif time < at:
+            w *= _decay(at - time, half_life)
+        wr, u = w * reward, abs(weight)
+        return Earned(
+            self.weight * keep + w,
+            self.total * keep + wr,
+            self.squares * keep + wr * reward,
+            self.weight_twice * keep + w * u,
+            self.total_twice * keep + wr * u,
+            self.squares_twice * keep + wr * reward * u,
+            at,
+        )
 
     def at(self, time: int, half_life: int) -> Earned:
         """The same, seen from a later time: weights have shrunk."""

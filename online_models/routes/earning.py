@@ -8,7 +8,6 @@ matter how the scores of different arms interleave, nor where a batch begins.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from online_models.routes.canary import Canary
@@ -277,7 +276,7 @@ class Routing:
             {
                 "arm": arm,
                 "context": context,
-                **asdict(earned),
+                **earned._asdict(),
                 "reward": self._captured[arm].reward if context == ANY else earned.mean,
             }
             for context, arms in self.posteriors().items()

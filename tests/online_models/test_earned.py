@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -69,11 +68,11 @@ def test_a_correction_takes_the_noise_back_too() -> None:
     kept = Earned().add(1.0, HOUR, HOUR, 10.0).add(-1.0, 2 * HOUR, HOUR)
     added = kept.add(0.2, 5 * HOUR, HOUR, 10.0).add(0.7, HOUR, HOUR, 4.0)
     back = added.add(0.2, 5 * HOUR, HOUR, -10.0).add(0.7, HOUR, HOUR, -4.0)
-    assert asdict(back) == pytest.approx(asdict(kept.at(5 * HOUR, HOUR)))
+    assert back._asdict() == pytest.approx(kept.at(5 * HOUR, HOUR)._asdict())
 
 
 def test_a_posterior_of_before_weights_were_kept_twice_is_read_as_of_weight_one() -> None:
     one = earned([1.0, 2.0, 4.0], [1.0] * 3)
-    assert Earned.of(asdict(one)) == one
-    old = {n: 0.0 if n.endswith("twice") else value for n, value in asdict(one).items()}
+    assert Earned.of(one._asdict()) == one
+    old = {n: 0.0 if n.endswith("twice") else value for n, value in one._asdict().items()}
     assert Earned.of(old) == one
