@@ -7,7 +7,6 @@ STAMP := $(VENV)/.installed
 PYTHON ?= python3.11 python3.12 python3
 DEMO  ?=
 TESTS ?= tests
-PURE  := tests/schemas tests/online_models
 BENCH ?=
 
 .DEFAULT_GOAL := help
@@ -38,12 +37,7 @@ demo: $(STAMP)  ## replay real flights through everything; options in DEMO="--da
 	@$(BIN)/headrace demo $(DEMO)
 
 test: $(STAMP)  ## all tests but the long proofs; some of them with TESTS=tests/infra
-ifeq ($(TESTS),tests)
-	$(BIN)/python -m pytest -q -m "not slow" -n 2 $(PURE)
-	$(BIN)/python -m pytest -q -m "not slow" tests $(addprefix --ignore=,$(PURE))
-else
-	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
-endif
+	$(BIN)/python -m pytest -q -m "not slow" -n 2 --dist loadfile $(TESTS)
 
 check: $(STAMP)  ## formatter, linter, strict types, import order of the rooms
 	$(BIN)/ruff format --check .
