@@ -150,7 +150,8 @@ def test_processes_share_a_port_a_page_and_their_answers(
         found = [asked(base, number) for number in range(40)]
         assert len(set(found)) == 1
         assert served(base) == 40
-        first = psutil.Process(fleet.pid).children()[0]
+        children = psutil.Process(fleet.pid).children()
+        first = next(child for child in children if "--share-port" in child.cmdline())
         first.kill()
         time.sleep(3)
         processes.wait_until(lambda: len(ready(base)) == 2, fleet, log, 90)
