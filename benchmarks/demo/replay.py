@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from benchmarks.demo.outcomes import Outcomes
+from benchmarks.demo.expected import Expected
 from infra.feature_store import FeatureStore
 from infra.producing import send
 from infra.registry import registry
@@ -68,7 +68,7 @@ class Step(NamedTuple):
 class Replayed:
     """What has been done so far. Latencies in seconds, from sending a question to its answer."""
 
-    outcomes: Outcomes
+    expected: Expected
     records: Counter[str] = field(default_factory=Counter)
     answers: int = 0
     time: int = 0
@@ -112,7 +112,7 @@ class Replay:
         tell: Callable[[Replayed], None] = lambda _: None,
         learned: Callable[[], int] | None = None,
     ) -> None:
-        self.done = Replayed(Outcomes(domain.label))
+        self.done = Replayed(Expected(domain.label))
         self._domain = domain
         self._url = f"{settings.endpoint}/predict"
         self._sender = Sender(settings, domain, registry(settings), _SENDING)
@@ -142,7 +142,7 @@ class Replay:
             send(self._sender, self._domain, fact)
             self.done.records[fact.name] += 1
             if fact.stream == "labels":
-                self.done.outcomes.labelled(fact.record["id"], fact.time_ms)
+                self.done.expected.labelled(fact.record["id"], fact.time_ms)
         self._sender.flush()
 
     async def _until_applied(self) -> None:
@@ -163,7 +163,7 @@ class Replay:
         """Waits until the served model knows all outcomes but the newest."""
         if self._learned is None:
             return
-        known = self.done.outcomes.known
+        known = self.done.expected.known
         newest, deadline = self._learned(), time.monotonic() + LEARNING_PATIENCE
         while known - (learned := self._learned()) > BEHIND:
             if learned != newest:
@@ -217,6 +217,6 @@ class Replay:
         self.done.asked_at.append(question.time_ms)
         self.done.degraded.update(answer["degraded"])
         stopped = bool(answer.get("stop"))
-        self.done.outcomes.asked(answer["id"], question.time_ms, stopped)
+        self.done.expected.asked(answer["id"], question.time_ms, stopped)
         if stopped:
             self.done.stopped.add(answer["id"])

@@ -168,7 +168,7 @@ class _Run:
         """
         follower = watch.follower
         began = since = time.monotonic()
-        seen, wanted = 0, done.outcomes.known
+        seen, wanted = 0, done.expected.known
         while not follower.complete(wanted, len(self.domain.learners)):
             self.stack.check()
             if follower.fault is not None:

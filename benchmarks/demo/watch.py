@@ -11,8 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from benchmarks.demo.expected import Expected
 from benchmarks.demo.following import SERVED, Follower
-from benchmarks.demo.outcomes import Outcomes
 from benchmarks.demo.replay import Replayed
 from infra.terminal import utc
 from schemas.declare import Domain
@@ -39,7 +39,7 @@ class Watch:
     _told_phase: str = ""
 
     def __post_init__(self) -> None:
-        self.done = Replayed(Outcomes(self.domain.label))
+        self.done = Replayed(Expected(self.domain.label))
 
     def mark(self, done: Replayed) -> None:
         """Notes where the replay stands."""
@@ -72,7 +72,7 @@ class Watch:
         """Bars and numbers."""
         bars = Table.grid(padding=(0, 1))
         bars.add_row(self.phase, _bar(self._share()), self._at())
-        known, learned = self.done.outcomes.known, self.follower.seen[SERVED]
+        known, learned = self.done.expected.known, self.follower.seen[SERVED]
         told = f"{learned:,} of {known:,} questions whose outcome is known"
         bars.add_row("learning", _bar(learned / max(1, known)), told)
         return Group(bars, self._numbers())

@@ -15,6 +15,7 @@ from scipy.stats import beta, t
 
 from online_models.routes.earned import Earned
 from online_models.routes.specs import STAGES, PolicySpec
+from online_models.seen import Seen
 
 FOREVER = 10**15
 """A half-life that forgets nothing."""
@@ -69,7 +70,7 @@ class Canary:
     rewards: dict[str, Earned] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     looks: dict[str, Looks] = field(default_factory=dict)
-    known: dict[str, None] = field(default_factory=dict)
+    seen: Seen = field(default_factory=lambda: Seen(REMEMBERED))
 
     @classmethod
     def of(cls, spec: PolicySpec) -> Canary | None:
@@ -96,11 +97,8 @@ class Canary:
         mine = record["policy"] == self.spec.logged and record["arm"] == self.new
         if not mine or self.outcome != RUNNING:
             return False
-        if record["id"] in self.known:
-            return False  # a second copy
-        self.known[record["id"]] = None
-        if len(self.known) > REMEMBERED:
-            del self.known[next(iter(self.known))]
+        if not self.seen.new([record]):
+            return False
         self.answers += 1
         self.failed += any(reason.startswith(FAILED) for reason in record["degraded"])
         self.times = self.times.add(record["model_ms"], 0, FOREVER)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.demo.outcomes import Outcomes
+from benchmarks.demo.expected import Expected
 from benchmarks.workloads import visits_domain
 from schemas.declare import HOUR, Label, Unlabelled
 from tests.flows.logs import ask
@@ -23,7 +23,7 @@ def test_as_many_as_the_join_gives(missing: Unlabelled) -> None:
         *((p["time"], p) for p in asked.predictions),
         *((x["time"], x) for x in asked.labels),
     ]
-    outcomes = Outcomes(domain.label)
+    outcomes = Expected(domain.label)
     for at, record in sorted(records, key=lambda pair: pair[0]):
         if "vector" in record:
             outcomes.asked(record["id"], at, stopped=record["seen"] == 0.0)

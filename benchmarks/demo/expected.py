@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.declare import Label, Unlabelled
 
 
-class Outcomes:
+class Expected:
     """Of the questions so far those whose outcome is known, as `online_models.joining` has it.
 
     A label tells it, where silence is an answer a deadline does, and there the labels of the first
