@@ -20,6 +20,13 @@ def known(where: str, what: str, name: str, among: Iterable[str]) -> None:
         raise DeclarationError(f"{where}: no {what} {name!r}{hint}")
 
 
+def distinct(where: str, what: str, names: Iterable[str]) -> None:
+    """Whether no two of them share a name."""
+    there = list(names)
+    if len(set(there)) < len(there):
+        raise DeclarationError(f"{where}: two {what} share a name: {', '.join(there)}")
+
+
 def finite(where: str, name: str, value: object) -> None:
     """Whether it is a number, and neither NaN nor infinite."""
     if not _finite(value):

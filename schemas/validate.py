@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from schemas.checks import above, at_least, fields_of, finite, known
+from schemas.checks import above, at_least, distinct, fields_of, finite, known
 from schemas.declare import (
     Calendar,
     DeclarationError,
@@ -92,8 +92,7 @@ def _check_prior(domain: Domain) -> None:
 
 def _check_provisional(domain: Domain) -> None:
     names = [function.name for function in domain.provisional]
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"{domain.name}: two labelling functions share a name")
+    distinct(domain.name, "labelling functions", names)
     for function in domain.provisional:
         where = f"{domain.name}: provisional label {function.name!r}"
         known(where, "event", function.event, [event.name for event in domain.events])

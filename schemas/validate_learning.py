@@ -8,7 +8,7 @@ from __future__ import annotations
 from numbers import Real
 from typing import get_args
 
-from schemas.checks import above, finite, known
+from schemas.checks import above, distinct, finite, known
 from schemas.declare import REACTIONS, DeclarationError, Domain, LearnerSpec, Unlabelled
 from schemas.declare.learning import Columns
 from schemas.validate_loop import check_publishing
@@ -26,8 +26,7 @@ def check_label(domain: Domain) -> None:
 def check_learners(domain: Domain) -> None:
     """Learners of different names, a base rate among them, the served one, and their snapshots."""
     names = [learner.name for learner in domain.learners]
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"{domain.name}: two learners share a name: {', '.join(names)}")
+    distinct(domain.name, "learners", names)
     for learner in domain.learners:
         _check_learner(domain, learner, f"{domain.name}: learner {learner.name!r}")
     kinds = [learner.kind for learner in domain.learners]

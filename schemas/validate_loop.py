@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from schemas.checks import above, at_least, fields_of, finite, known
+from schemas.checks import above, at_least, distinct, fields_of, finite, known
 from schemas.declare import (
     POLICIES,
     REACTIONS,
@@ -66,9 +66,7 @@ def _check_stopping(domain: Domain, reward: Stopping, where: str) -> None:
 
 def check_samples(domain: Domain) -> None:
     """The samples of the examples."""
-    names = [sample.name for sample in domain.samples]
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"{domain.name}: two samples share a name: {', '.join(names)}")
+    distinct(domain.name, "samples", [sample.name for sample in domain.samples])
     numbers = (*(column.name for column in domain.columns), *domain.feature_names)
     allowed = {"stratified": ("label", *domain.slices), "weighted": numbers}
     for sample in domain.samples:

@@ -87,4 +87,4 @@ def test_a_second_copy_of_an_answer_does_not_count(monkeypatch: pytest.MonkeyPat
     canary = Canary(SPEC)
     for number in [0, 1, 2, 1, 0, 3, 4, 5, 2]:
         canary.prediction(answer(number, failed=True))
-    assert (canary.answers, canary.failed, len(canary.known)) == (6, 6, 5)
+    assert (canary.answers, canary.failed, len(canary.seen._ids)) == (6, 6, 5)
