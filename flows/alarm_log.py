@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from infra import inspection
 from infra.settings import Settings
 from infra.written import ending, new_file
+from schemas import nearest
 from schemas.declare import Domain
 
 BAR = 40
@@ -40,10 +40,9 @@ def read_one(settings: Settings, domain: Domain, id_: str) -> Alarm:
     if len(found) == 1:
         return found[0]
     ids = [alarm["id"] for alarm in alarms]
-    near = difflib.get_close_matches(id_, ids, n=1)
     what = f"{len(found)} alarms begin with {id_!r}" if found else f"no alarm {id_!r}"
-    hint = f"; did you mean {near[0]}?" if near else "; `headrace drift` lists them"
-    raise UnknownAlarm(f"{what} among the {len(ids)} of {domain.name}{hint}")
+    near = nearest.hint(id_, ids, "`headrace drift` lists them")
+    raise UnknownAlarm(f"{what} among the {len(ids)} of {domain.name}{near}")
 
 
 def bars(alarm: Alarm) -> list[tuple[str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +20,7 @@ from infra import garbage, kafka, metrics, signals
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings
 from online_models.learners import make_all
-from schemas import domains
+from schemas import domains, nearest
 from schemas.declare import Domain
 
 FLOWS: Mapping[str, Callable[[Reading], Dataflow]] = {
@@ -65,9 +64,8 @@ def run(
     StoreError and whatever else stopped it.
     """
     if name not in FLOWS:
-        near = difflib.get_close_matches(name, FLOWS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UnknownFlow(f"no flow {name!r}; there are {', '.join(FLOWS)}{hint}")
+        near = nearest.hint(name, FLOWS)
+        raise UnknownFlow(f"no flow {name!r}; there are {', '.join(FLOWS)}{near}")
     domain = domain or domains.load(settings.domain)
     make_all(domain)
     kafka.partitions_of(settings, domain.topic("events"))  # told here, it needs no traceback

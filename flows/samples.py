@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections import Counter
@@ -17,6 +16,7 @@ from infra import inspection
 from infra.settings import Settings
 from infra.written import ending, new_file
 from online_models.samples.sampling import whole
+from schemas import nearest
 from schemas.declare import Domain
 
 Record = Mapping[str, Any]
@@ -35,9 +35,8 @@ def read_one(settings: Settings, domain: Domain, name: str) -> Record:
     """The newest snapshot of one sample; raises NoSuchSample."""
     declared = [sample.name for sample in domain.samples]
     if name not in declared:
-        near = difflib.get_close_matches(name, declared, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise NoSuchSample(f"no sample {name!r}; {domain.name} has {', '.join(declared)}{hint}")
+        near = nearest.hint(name, declared)
+        raise NoSuchSample(f"no sample {name!r}; {domain.name} has {', '.join(declared)}{near}")
     found = read(settings, domain)
     if name not in found:
         raise NoSuchSample(

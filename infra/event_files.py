@@ -6,7 +6,6 @@ among the good ones: whether that stops the reading is for the caller to decide.
 
 from __future__ import annotations
 
-import difflib
 import io
 import json
 import struct
@@ -20,6 +19,7 @@ import fastavro
 import pyarrow.parquet
 
 from infra.records import Shape
+from schemas import nearest
 from schemas.declare import Schema
 
 EVENT_FIELD = "event"
@@ -98,9 +98,8 @@ class EventFile:
         if not isinstance(event, str):
             raise ValueError(f"field {EVENT_FIELD!r}: expected text, found {type(event).__name__}")
         if event not in self.schemas:
-            near = difflib.get_close_matches(event, self.schemas, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(self.schemas)}"
-            raise ValueError(f"no event {event!r}; {hint}")
+            near = nearest.hint(event, self.schemas, f"known: {', '.join(self.schemas)}")
+            raise ValueError(f"no event {event!r}{near}")
         if event not in self._shapes:
             self._shapes[event] = Shape(self.schemas[event])
         return self._shapes[event]
@@ -138,9 +137,8 @@ class EventFile:
 def open_file(path: Path, schemas: Mapping[str, Schema], event: str | None = None) -> EventFile:
     """The file's rows, its format told by its first bytes; raises UnreadableFileError."""
     if event is not None and event not in schemas:
-        near = difflib.get_close_matches(event, schemas, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UnreadableFileError(f"no event {event!r}; known: {', '.join(schemas)}{hint}")
+        near = nearest.hint(event, schemas)
+        raise UnreadableFileError(f"no event {event!r}; known: {', '.join(schemas)}{near}")
     try:
         return EventFile(path.name, path.open("rb"), schemas, event, size=path.stat().st_size)
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
@@ -10,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from schemas import nearest
 from schemas.avro import Codec
 from schemas.declare import Schema
 
@@ -82,11 +82,8 @@ class Shape:
         taken as one.
         """
         for name in row.keys() - self._names:
-            near = difflib.get_close_matches(name, self._names, n=1)
-            raise ValueError(
-                f"field {name!r} is not in the schema"
-                + (f"; did you mean {near[0]!r}?" if near else "")
-            )
+            near = nearest.hint(name, self._names)
+            raise ValueError(f"field {name!r} is not in the schema{near}")
         changed = {name: _milliseconds(name, row[name]) for name in self._times if name in row}
         try:
             made = msgspec.convert({**row, **changed}, self._struct, strict=strict)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from numbers import Real
 from typing import TypeGuard
 
+from schemas import nearest
 from schemas.declare import DeclarationError, Schema
 
 
@@ -15,9 +15,8 @@ def known(where: str, what: str, name: str, among: Iterable[str]) -> None:
     """Whether a name is one of those that there are; the nearest is the hint."""
     there = list(among)
     if name not in there:
-        near = difflib.get_close_matches(name, there, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(there)}"
-        raise DeclarationError(f"{where}: no {what} {name!r}{hint}")
+        near = nearest.hint(name, there, f"there is {', '.join(there)}")
+        raise DeclarationError(f"{where}: no {what} {name!r}{near}")
 
 
 def distinct(where: str, what: str, names: Iterable[str]) -> None:

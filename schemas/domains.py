@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from hashlib import sha256
@@ -11,6 +10,7 @@ from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import ModuleType
 
+from schemas import nearest
 from schemas.declare import DeclarationError, Domain
 from schemas.validate import validate
 
@@ -60,6 +60,5 @@ def _package(folder: Path) -> str:
 def _absent(name: str) -> str:
     if "/" in name:
         return f"no domain in {Path(name).resolve()}: there is no domain.py"
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "; a folder needs a slash: ./mine"
-    return f"no domain {name!r}; installed: {', '.join(names())}{hint}"
+    near = nearest.hint(name, names(), "a folder needs a slash: ./mine")
+    return f"no domain {name!r}; installed: {', '.join(names())}{near}"

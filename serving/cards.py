@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from infra import inspection
 from infra.settings import Settings
+from schemas import nearest
 from schemas.declare import Domain
 
 
@@ -23,11 +23,9 @@ def find(settings: Settings, domain: Domain, name: str, version: int | None) -> 
         if card["name"] == name:
             found[card["version"]] = card
     if not found:
-        near = difflib.get_close_matches(name, sorted(names), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
-        raise NoSuchCard(
-            f"no snapshot of {name!r} was published; {hint if names else 'nor of any learner'}"
-        )
+        others = f"there are {', '.join(sorted(names))}" if names else "nor of any learner"
+        near = nearest.hint(name, sorted(names), others)
+        raise NoSuchCard(f"no snapshot of {name!r} was published{near}")
     if version is None:
         return found[max(found)]
     if version not in found:

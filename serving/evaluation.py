@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from infra import inspection
 from infra.settings import Settings
 from online_models.evaluation import Measures, weight_of
 from online_models.tallies import Tally
+from schemas import nearest
 from schemas.declare import Domain
 
 ALL = ""
@@ -36,10 +36,9 @@ def evaluate(settings: Settings, domain: Domain, window: int, by: str | None) ->
     NoSuchSlice naming the slices there are.
     """
     if by is not None and by not in domain.slices:
-        near = difflib.get_close_matches(by, domain.slices, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
         known = ", ".join(domain.slices) or "none"
-        raise NoSuchSlice(f"no slice {by!r}; {domain.name} has {known}{hint}")
+        near = nearest.hint(by, domain.slices)
+        raise NoSuchSlice(f"no slice {by!r}; {domain.name} has {known}{near}")
     slices: Mapping[str, str] = {}
     if by is not None:
         examples = inspection.read(settings, domain, "examples")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +13,7 @@ from online_models.features.blobs import read_blob
 from online_models.features.finalise import features_at
 from online_models.features.layout import EntityLayout
 from online_models.features.rings import SLOTS, TILES
-from schemas import domains
+from schemas import domains, nearest
 from schemas.declare import Domain, Entity, Feature, Kind
 
 
@@ -81,9 +80,8 @@ def _cut(feature: Feature, t: int, newest: int) -> bool:
 def _kind(domain: Domain, name: str) -> Entity:
     known = [entity.name for entity in domain.entities]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise NothingKnownError(f"no entity {name!r}; known: {', '.join(known)}{hint}")
+        near = nearest.hint(name, known)
+        raise NothingKnownError(f"no entity {name!r}; known: {', '.join(known)}{near}")
     return domain.entity(name)
 
 

@@ -7,7 +7,6 @@ otherwise change the answer in silence.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from schemas import nearest
 from schemas.declare import DeclarationError, Domain, Schema
 
 MAX_BODY = 64 * 1024
@@ -170,10 +170,9 @@ class Requests:
         return BadRequest(422, "a required field is missing", name, "a value", "nothing", doc)
 
     def _unknown(self, name: str) -> BadRequest:
-        near = difflib.get_close_matches(name[:MAX_TEXT], self._fields, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else None
+        near = nearest.hint(name[:MAX_TEXT], self._fields).removeprefix("; ")
         expected = f"one of {', '.join(self._fields)}"
-        return BadRequest(422, "an unknown field", name[:MAX_TEXT], expected, hint=hint)
+        return BadRequest(422, "an unknown field", name[:MAX_TEXT], expected, hint=near or None)
 
     def _expected(self, path: str | None, what: str) -> str:
         types = _TYPES.match(what)

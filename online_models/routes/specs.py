@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from online_models.routes.policies import (
     Thompson,
     UpperConfidence,
 )
+from schemas import nearest
 from schemas.declare import Domain
 
 ANY = ""
@@ -169,9 +169,8 @@ def _check_option(name: str, value: float) -> None:
 
 def _known(what: str, name: str, known: Mapping[str, Any] | Sequence[str]) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise PolicyError(f"no {what} {name!r}; there is {', '.join(known) or 'none'}{hint}")
+        near = nearest.hint(name, known)
+        raise PolicyError(f"no {what} {name!r}; there is {', '.join(known) or 'none'}{near}")
 
 
 def shares(spec: PolicySpec, earned: Posteriors, stage: int = 0) -> dict[str, Distribution]:
