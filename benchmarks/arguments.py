@@ -1,8 +1,19 @@
-"""Words on the command line of `headrace bench latency`, checked before anything is started."""
+"""What the benchmarks take on the command line, checked before anything is started."""
 
 from __future__ import annotations
 
 import typer
+
+from infra.settings import Settings
+from infra.settings import load as load_settings
+
+RATE, DAY, HOUR_MS = 1e6, 86_400, 3_600_000
+"""The most that may be asked for: a second, in seconds, in milliseconds."""
+
+
+def settings_of(ctx: typer.Context) -> Settings:
+    """Those of the command line, or of the environment where this is the program itself."""
+    return ctx.obj if isinstance(ctx.obj, Settings) else load_settings()
 
 
 def url(value: str | None) -> str | None:

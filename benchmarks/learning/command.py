@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.proof_commands import settings_of
+from benchmarks.arguments import settings_of
 from benchmarks.storing import save
 from infra.arguments import number
 

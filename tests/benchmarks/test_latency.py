@@ -18,7 +18,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import report
-from benchmarks.commands import app, finish
+from benchmarks.commands import app
+from benchmarks.latency.command import finish
 from benchmarks.latency import failures, pictures, results
 from benchmarks.latency import run as latency
 from benchmarks.latency.confidence import Decision
