@@ -11,10 +11,9 @@ from confluent_kafka import TopicPartition
 
 from infra import kafka
 from infra.decoding import Decoder, raw
-from infra.registry import TOPIC as SCHEMAS_TOPIC
 from infra.registry import registry
 from infra.settings import Settings
-from infra.topics import COMPACTED, STREAMS
+from infra.topics import COMPACTED, SCHEMAS, STREAMS
 from schemas.avro import CORE
 from schemas.declare import Domain
 
@@ -51,7 +50,7 @@ def topics(settings: Settings, domain: Domain) -> list[Topic]:
     existing = kafka.list_topics(settings)
     wanted = {domain.topic(stream): (stream, ABOUT[stream]) for stream in STREAMS}
     if not settings.registry:
-        wanted[SCHEMAS_TOPIC] = ("schemas", "schemas by id, where there is no Schema Registry")
+        wanted[SCHEMAS] = ("schemas", "schemas by id, where there is no Schema Registry")
     return [
         Topic(
             name,

@@ -17,15 +17,14 @@ from collections.abc import Collection
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import NewTopic
 from fastavro.schema import SchemaParseException
 
 from infra import kafka, topics
 from infra.settings import Settings
+from infra.topics import SCHEMAS
 from schemas.avro import canonical, fingerprint
 from schemas.declare import Schema
 
-TOPIC = "headrace.schemas"
 _LOG = logging.getLogger(__name__)
 
 
@@ -76,7 +75,7 @@ class TopicRegistry:
             self._write(subject, schema_id, schema)
         if canonical(self._schemas[schema_id]) != canonical(schema):
             raise RegistryError(
-                f"{TOPIC}: id {schema_id} of {subject} is taken by "
+                f"{SCHEMAS}: id {schema_id} of {subject} is taken by "
                 f"{self._schemas[schema_id].get('name')}; rename or add a field"
             )
         return schema_id
@@ -91,8 +90,8 @@ class TopicRegistry:
             if self._reader is None:
                 self._reader = self._open()
             # The end of a partition is told once: to hear of it again, it is assigned again.
-            self._reader.assign([TopicPartition(TOPIC, 0, self._next)])
-            for message in kafka.until_end(self._reader, self._settings, TOPIC, 1):
+            self._reader.assign([TopicPartition(SCHEMAS, 0, self._next)])
+            for message in kafka.until_end(self._reader, self._settings, SCHEMAS, 1):
                 self._take(message.value())
                 self._next = message.offset() + 1
 
@@ -104,11 +103,9 @@ class TopicRegistry:
                 self._reader = None
 
     def _open(self) -> Consumer:
-        config = {"cleanup.policy": "compact"}
-        replicas = self._settings.replication
-        topics.create(self._settings, [NewTopic(TOPIC, 1, replicas, config=config)])
+        topics.create(self._settings, [topics.of_schemas(self._settings)])
         reader = kafka.consumer(self._settings)
-        self._next, _ = kafka.watermarks(reader, self._settings, TOPIC, 0)
+        self._next, _ = kafka.watermarks(reader, self._settings, SCHEMAS, 0)
         return reader
 
     def _take(self, value: bytes | None) -> None:
@@ -117,18 +114,18 @@ class TopicRegistry:
             schema = json.loads(value or b"")["schema"]
             self._schemas.setdefault(fingerprint(schema), schema)
         except (ValueError, LookupError, TypeError, RecursionError, SchemaParseException) as error:
-            _LOG.warning("%s: a record that is no schema: %s", TOPIC, error)
+            _LOG.warning("%s: a record that is no schema: %s", SCHEMAS, error)
 
     def _write(self, subject: str, schema_id: int, schema: Schema) -> None:
         value = json.dumps({"subject": subject, "id": schema_id, "schema": schema})
         sender = kafka.producer(self._settings, linger_ms=0, enable_idempotence=False)
         faults: list[Any] = []
         sender.produce(
-            TOPIC, value, str(schema_id), on_delivery=lambda error, _: faults.append(error)
+            SCHEMAS, value, str(schema_id), on_delivery=lambda error, _: faults.append(error)
         )
         if sender.flush(self._settings.wait_s) or any(faults):
             raise RegistryError(
-                f"{TOPIC} on {self._settings.brokers}: {subject} not registered: {faults}"
+                f"{SCHEMAS} on {self._settings.brokers}: {subject} not registered: {faults}"
             )
         self._schemas[schema_id] = schema
 

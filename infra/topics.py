@@ -26,10 +26,15 @@ STREAMS = (
 SPREAD = frozenset({"events", "requests", "predictions", "labels"})
 COMPACTED = frozenset({"models", "routes", "samples"})
 _LARGE = frozenset({"models", "dead-letters"})
+SCHEMAS = "headrace.schemas"
+"""Of all domains, where there is no Schema Registry."""
 
 
 def create_topics(settings: Settings, domain: Domain) -> list[str]:
-    """Creates those of the domain's topics that do not exist yet; gives the names of these."""
+    """Creates those of the domain's topics that do not exist yet; gives the names of these.
+
+    Where there is no Schema Registry, the topic of the schemas is among them.
+    """
     wanted = [
         NewTopic(
             domain.topic(stream),
@@ -39,7 +44,15 @@ def create_topics(settings: Settings, domain: Domain) -> list[str]:
         )
         for stream in STREAMS
     ]
+    if not settings.registry:
+        wanted.append(of_schemas(settings))
     return create(settings, wanted)
+
+
+def of_schemas(settings: Settings) -> NewTopic:
+    """The topic of the schemas, to be created."""
+    config = {"cleanup.policy": "compact"}
+    return NewTopic(SCHEMAS, 1, settings.replication, config=config)
 
 
 def _config(stream: str) -> dict[str, str]:

@@ -310,9 +310,9 @@ def test_bad_rows_from_a_file_are_told_and_the_rest_is_sent(
 def test_topics_are_created_and_told(run: Run, broker: str, redis_url: str) -> None:
     code, out, _ = run("topics", "--create", kafka=broker, redis=redis_url)
     assert code == 0
-    rows = [line for line in out.splitlines() if "flights." in line]
-    for stream in topics.STREAMS:
-        assert any(f"flights.{stream}" in row for row in rows)
+    rows = [line for line in out.splitlines() if "flights." in line or topics.SCHEMAS in line]
+    for name in (*(f"flights.{stream}" for stream in topics.STREAMS), topics.SCHEMAS):
+        assert any(name in row for row in rows)
     assert not [row for row in rows if "missing" in row]
 
 

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from benchmarks import report
 from benchmarks.commands import app
-from benchmarks.latency.command import finish
 from benchmarks.latency import failures, pictures, results
 from benchmarks.latency import run as latency
+from benchmarks.latency.command import finish
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.figures import floats
 from benchmarks.latency.results import Options, Result, Run

@@ -17,6 +17,7 @@ from infra.decoding import Decoder, raw
 from infra.registry import ConfluentRegistry, RegistryError, TopicRegistry
 from infra.sending import Sender
 from infra.settings import Settings, child_environment
+from infra.topics import SCHEMAS
 from schemas.avro import CORE, Codec, fingerprint, frame
 from schemas.declare import Domain, Schema
 from tests.infra.conftest import FakeRegistry
@@ -122,8 +123,8 @@ def test_records_in_the_topic_that_are_no_schema_are_passed_over(
     named = {**LABEL, "name": f"label_{settings.generation}"}
     deep = b'{"schema": ' + b'{"type": "array", "items": ' * 3_000
     for value in (None, b"", b"{", b"[]", b'{"schema": 7}', b'{"schema": {"type": "x"}}', deep):
-        sender.send_bytes(registry.TOPIC, b"junk", value)
-    sender.send_bytes(registry.TOPIC, b"good", json.dumps({"schema": named}).encode())
+        sender.send_bytes(SCHEMAS, b"junk", value)
+    sender.send_bytes(SCHEMAS, b"good", json.dumps({"schema": named}).encode())
     sender.flush()
     own.refresh()
     assert own.schema(fingerprint(named)) == named
