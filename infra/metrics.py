@@ -62,7 +62,9 @@ JOIN_PENDING = Gauge(
     multiprocess_mode="livesum",
 )
 JOINS = Counter(
-    "headrace_joins", "Ends of a join: joined, expired, duplicate, late, negative.", ["outcome"]
+    "headrace_joins",
+    "What became of joins: joined, expired, orphans, duplicates, late, hidden, corrected.",
+    ["outcome"],
 )
 EXAMPLES = Counter("headrace_examples", "Examples that a learner has learned from.", ["learner"])
 LEARNER_AUC = Gauge(

@@ -26,6 +26,7 @@ STREAMS = (
 SPREAD = frozenset({"events", "requests", "predictions", "labels"})
 COMPACTED = frozenset({"models", "routes", "samples"})
 _LARGE = frozenset({"models", "dead-letters"})
+_KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 SCHEMAS = "headrace.schemas"
 """Of all domains, where there is no Schema Registry."""
 
@@ -40,7 +41,7 @@ def create_topics(settings: Settings, domain: Domain) -> list[str]:
             domain.topic(stream),
             num_partitions=settings.partitions if stream in SPREAD else 1,
             replication_factor=settings.replication,
-            config=_config(stream),
+            config=config_of(stream),
         )
         for stream in STREAMS
     ]
@@ -55,10 +56,12 @@ def of_schemas(settings: Settings) -> NewTopic:
     return NewTopic(SCHEMAS, 1, settings.replication, config=config)
 
 
-def _config(stream: str) -> dict[str, str]:
-    config = {}
-    if stream in COMPACTED:
-        config["cleanup.policy"] = "compact"
+def config_of(stream: str) -> dict[str, str]:
+    """How a topic is kept: all of it, or the newest of each key.
+
+    A join that resumes and a view that is rebuilt read back further than a broker's usual week.
+    """
+    config = {"cleanup.policy": "compact"} if stream in COMPACTED else dict(_KEPT)
     if stream in _LARGE:
         config["max.message.bytes"] = str(LARGEST_MESSAGE)
     return config
