@@ -125,7 +125,7 @@ def questions(domain: Domain, days: float, seed: int, folder: Path | None) -> As
 
 def main(
     seeds: Annotated[int, typer.Option(help="How many simulations.")] = 3,
-    days: Annotated[float, typer.Option(help="Days of payments in each.")] = 150,
+    days: Annotated[float, typer.Option(help="Days of payments in each.")] = 365,
     skip: Annotated[float, typer.Option(help="Days that are learned but not scored.")] = 60,
     rate: Annotated[list[float] | None, typer.Option(help="Rates of learning to try.")] = None,
     treatment: Annotated[list[str] | None, typer.Option(help="Only plain and these.")] = None,

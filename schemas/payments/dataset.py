@@ -21,7 +21,9 @@ from schemas.payments.simulator import Payments, World, late_by, plants, simulat
 
 EPOCH = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAYS = 365
-DEMO = Demo(days=50, step=30 * MINUTE)
+CUSTOMERS, TERMINALS = 200, 80
+"""Some 200 payments a day, of which one is fraud: so a demo of minutes sees a quarter of a year."""
+DEMO = Demo(days=90, step=60 * MINUTE)
 """Until day 30, the deadline, nobody knows which payments were genuine, and nothing is learned."""
 
 
@@ -93,7 +95,7 @@ def _world(seed: int, plant: Sequence[str], last: int) -> World:
                 f"{one.drift}@{one.day:g} would start after the replayed part, which ends on day "
                 f"{(last - EPOCH) / DAY:g} of the data"
             )
-    return World(DAYS, seed=seed, planted=planted)
+    return World(DAYS, seed, CUSTOMERS, TERMINALS, planted)
 
 
 def _streams(world: World, payments: Payments, first: int, last: int) -> list[Columns]:

@@ -50,8 +50,8 @@ def test_chargebacks_come_one_to_thirty_days_later_for_most_frauds_and_never_for
 
 
 def test_labels_are_the_disputed_frauds_of_the_truth() -> None:
-    labels = {s.record["id"] for s in dataset.replay(days=20) if s.stream == "labels"}
-    asked = {s.record["id"] for s in dataset.replay(days=20) if s.stream == "requests"}
+    labels = {s.record["id"] for s in dataset.replay(days=90) if s.stream == "labels"}
+    asked = {s.record["id"] for s in dataset.replay(days=90) if s.stream == "requests"}
     disputed = {t["payment"] for t in dataset.truth() if t.get("disputed")}
     assert labels == disputed & asked
     assert len(labels) > 30
