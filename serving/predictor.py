@@ -77,6 +77,7 @@ class Predictor:
         self._queue_time = metrics.LATENCY.labels("queue").observe
         self._features_time = metrics.LATENCY.labels("features").observe
         self._model_time = metrics.LATENCY.labels("model").observe
+        self._feature_age = metrics.FEATURE_AGE.observe
         self.newest_at: int | None = None
 
     async def predict(self, batch: Sequence[Asked]) -> None:
@@ -101,6 +102,8 @@ class Predictor:
         unlogged, self._unlogged = self._unlogged, []
         for each in unlogged:
             self._log.write(self._record(each))
+            if each.answer.newest_age_s is not None:
+                self._feature_age(each.answer.newest_age_s)
 
     def _answer(self, batch: Sequence[Asked], found: Found) -> None:
         started = monotonic()

@@ -209,6 +209,16 @@ def test_metrics_count_what_was_answered(live: Live) -> None:
     assert metrics.REQUESTS._name in families
 
 
+def test_the_age_of_the_newest_feature_is_measured_where_there_is_one(known: Live) -> None:
+    name = "headrace_feature_age_seconds_"
+    before = known.metric(f"{name}count"), known.metric(f"{name}sum")
+    known.predict(question(id="aged", **ASKED))
+    known.predict(question(id="ageless", carrier="ZZ", flight="ZZ9", origin="ZZZ", dest="YYY"))
+    assert len(known.logged("ageless")) == 1
+    after = known.metric(f"{name}count"), known.metric(f"{name}sum")
+    assert after == (before[0] + 1, before[1] + 30 * 60)
+
+
 def test_a_budget_of_its_own_is_kept_to(live: Live) -> None:
     assert live.predict(question(), x_budget_ms="2000").status == 200
     shed = live.predict(question(id="no-time"), x_budget_ms="0.000001")
