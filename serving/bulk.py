@@ -192,7 +192,7 @@ async def score(
     Bad rows are counted and passed over. With `log` the answers go to `predictions` as the
     endpoint's do, and are delivered at the end; Undelivered where one was lost. Raises NotReady.
     """
-    service = Service(patient(settings), domain, log=None if log else NoLog(domain))
+    service = Service(patient(settings), domain, log=None if log else NoLog())
     await started(service, settings.wait_s)
     done, rows = Scored(), iter(questions.items)
     try:

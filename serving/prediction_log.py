@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, Message
 
@@ -21,6 +21,29 @@ LINGER_MS = 200
 """Nobody waits for a prediction's record, and fewer, larger batches are less work for a broker."""
 
 _log = logging.getLogger(__name__)
+
+
+class Log(Protocol):
+    """Where the records of answers go."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the log can take records."""
+
+    def open(self) -> None:
+        """Makes it able to; blocks. Raises LogError or RegistryError where it cannot."""
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Takes a record of `prediction.avsc`; never waits."""
+
+    def poll(self) -> None:
+        """Takes note of deliveries; to be called now and then."""
+
+    def flush(self) -> None:
+        """Waits until all is delivered, however long that takes; Undelivered if one was lost."""
+
+    def close(self) -> None:
+        """Waits for every delivery so far; raises Undelivered if any record was or may be lost."""
 
 
 class PredictionLog:
@@ -81,9 +104,9 @@ class PredictionLog:
             _log.debug("%s: %d answers wait for the log", self._topic, len(self._producer))
         self._all_there(0)
 
-    def close(self, timeout: float | None = None) -> None:
+    def close(self) -> None:
         """Waits for every delivery so far; raises Undelivered if any record was or may be lost."""
-        self._all_there(self._producer.flush(self._settings.wait_s if timeout is None else timeout))
+        self._all_there(self._producer.flush(self._settings.wait_s))
 
     def _all_there(self, left: int) -> None:
         if left or self.lost:
@@ -106,17 +129,10 @@ class PredictionLog:
         metrics.PREDICTIONS_LOST.inc()
 
 
-class NoLog(PredictionLog):
+class NoLog:
     """Takes records and keeps none: for answers that nothing shall be learned from."""
 
-    def __init__(self, domain: Domain) -> None:
-        self._topic = domain.topic("predictions")
-        self.answered = self.logged = self.lost = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Always."""
-        return True
+    is_open = True
 
     def open(self) -> None:
         """Nothing."""
@@ -127,5 +143,8 @@ class NoLog(PredictionLog):
     def poll(self) -> None:
         """Nothing."""
 
-    def close(self, timeout: float | None = None) -> None:
+    def flush(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
         """Nothing."""

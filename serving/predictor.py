@@ -19,7 +19,7 @@ from schemas.declare import Domain
 from serving.answers import Answer
 from serving.batching import Asked
 from serving.models import BASE_RATE, Model
-from serving.prediction_log import PredictionLog
+from serving.prediction_log import Log
 from serving.router import Choice, Router
 from serving.states import Found, States
 from serving.watchdog import Stuck, Watchdog
@@ -60,7 +60,7 @@ class Predictor:
         states: States,
         models: Callable[[], Mapping[str, Model]],
         router: Router,
-        log: PredictionLog,
+        log: Log,
         watchdog: Watchdog,
     ) -> None:
         self._nothing: list[bytes | None] = [None] * len(domain.entities)

@@ -19,7 +19,7 @@ from schemas.declare import Domain
 from serving.answers import Answer
 from serving.batching import Asked, Batcher, Overloaded
 from serving.model_cache import ModelCache
-from serving.prediction_log import PredictionLog
+from serving.prediction_log import Log, PredictionLog
 from serving.predictor import Predictor
 from serving.requests import Requests, now_ms
 from serving.route_cache import RouteCache
@@ -52,7 +52,7 @@ class Service:
         settings: Settings,
         domain: Domain,
         now: Callable[[], int] = now_ms,
-        log: PredictionLog | None = None,
+        log: Log | None = None,
     ) -> None:
         self.domain = domain
         self.settings = settings
@@ -61,7 +61,7 @@ class Service:
         known = registry(settings)
         self.models = ModelCache(settings, domain, known)
         self.routes = RouteCache(settings, domain, known)
-        self.log = log or PredictionLog(settings, domain, known)
+        self.log: Log = log or PredictionLog(settings, domain, known)
         vectorizer = Vectorizer(domain)
         self._reader = FeatureReader(settings, domain)
         self._states = States(domain, vectorizer, settings, self._reader)

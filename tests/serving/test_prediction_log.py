@@ -8,7 +8,7 @@ from infra import inspection, topics
 from infra.registry import registry
 from infra.settings import Settings
 from schemas.declare import Domain
-from serving.prediction_log import PredictionLog
+from serving.prediction_log import Log, NoLog, PredictionLog
 
 RECORD: dict[str, Any] = {
     "time": 1_357_000_000_000, "vector": [0.5], "probability": 0.25, "model": "m", "version": 1,
@@ -47,3 +47,13 @@ def test_what_is_written_while_a_flush_ends_is_not_lost(settings: Settings, doma
     log.close()
     found = inspection.read(settings, domain, "predictions")
     assert sorted(record["id"] for record in found) == ["first", "second"]
+
+
+def test_what_keeps_no_record_can_be_used_as_a_log() -> None:
+    log: Log = NoLog()
+    log.open()
+    assert log.is_open
+    log.write({**RECORD, "id": "nowhere"})
+    log.poll()
+    log.flush()
+    log.close()
