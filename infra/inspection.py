@@ -72,10 +72,7 @@ def spans(settings: Settings, topic: str, partitions: Sequence[int]) -> dict[int
     """First and next offset by partition: the watermark, corrected by what is read after it."""
     client = kafka.consumer(settings)
     try:
-        found = {
-            p: client.get_watermark_offsets(TopicPartition(topic, p), timeout=settings.wait_s)
-            for p in partitions
-        }
+        found = {p: kafka.watermarks(client, settings, topic, p) for p in partitions}
         client.assign([TopicPartition(topic, p, end) for p, (_, end) in found.items()])
         for message in kafka.until_end(client, settings, topic, len(partitions)):
             begin, _ = found[message.partition()]

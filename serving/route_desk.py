@@ -73,15 +73,9 @@ def _arm(word: str) -> tuple[str, float]:
 def newest_asked(settings: Settings, domain: Domain) -> int:
     """The time asked about of the newest predictions, in ms; 0 where there is none."""
     topic = domain.topic("predictions")
-    client = kafka.consumer(settings)
-    try:
-        ends = {
-            p: kafka.watermarks(client, settings, topic, p)
-            for p in range(kafka.partitions_of(settings, topic))
-        }
-    finally:
-        client.close()
-    starts = {p: max(low, high - 1) for p, (low, high) in ends.items()}
+    partitions = range(kafka.partitions_of(settings, topic))
+    spans = inspection.spans(settings, topic, partitions)
+    starts = {p: max(low, high - 1) for p, (low, high) in spans.items()}
     decoder = Decoder({"prediction": CORE["prediction"]}, registry(settings), "route")
     raws = [raw(message) for message in kafka.read_topic(settings, topic, start=starts)]
     return max((record["time"] for _, record, _ in decoder.batch(topic, 0, raws).good), default=0)

@@ -25,6 +25,11 @@ from serving.route_cache import RouteCache
 from serving.router import FixedRouter, RoutedRouter
 
 START = 1_372_636_800_000 // DAY * DAY
+PREDICTION: dict[str, Any] = {
+    "vector": [], "probability": 0.5, "model": "m", "version": 1, "arm": "m", "propensity": 1.0,
+    "policy": "fixed", "degraded": [], "positions": [], "slices": {}, "unit": "", "seen": 1.0,
+    "model_ms": 0.1,
+}  # fmt: skip
 SHARES = {"logistic": 0.6, "tree": 0.3, "base-rate": 0.1}
 
 
@@ -158,6 +163,17 @@ def test_a_wrong_policy_on_the_topic_does_not_keep_the_next_from_being_asked_for
     assert spec.logged == "fixed@7"
     world.until(lambda cache: cache.route is not None)
     assert {router.choose(asked(1), MODELS).arm for router in world.routers()} == {"tree"}
+
+
+def test_the_newest_time_asked_about_is_found_on_whatever_partition(
+    world: World, settings: Settings
+) -> None:
+    assert route_desk.newest_asked(settings, world.domain) == 0
+    for number in range(12):
+        record = {**PREDICTION, "id": f"r{number}", "time": START + number}
+        world.sender.send("predictions", "prediction", record, record["id"])
+        world.sender.flush()
+    assert route_desk.newest_asked(settings, world.domain) == START + 11
 
 
 def test_what_is_no_route_leaves_the_one_before_in_place(world: World) -> None:
