@@ -11,11 +11,11 @@ from infra.decoding import Decoder, raw
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
+from online_models.routes.judging import Judged, Logged
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import PolicySpec, checked, declared, each_once, spec_of
 from schemas.avro import CORE
 from schemas.declare import Domain, Stopping
-from serving.judging import Judged, Logged
 
 Records = Mapping[str, dict[str, Any]]
 

@@ -8,12 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from infra.settings import Settings
+from online_models.routes.judging import Judged
 from online_models.routes.offpolicy import Estimate
 from online_models.routes.policies import PolicyError
 from schemas.declare import DAY, Routing
 from schemas.domains import load
 from serving import route_commands, route_desk
-from serving.judging import Judged
 from serving.route_desk import Verdict
 
 VERDICT = Verdict(

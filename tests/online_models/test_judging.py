@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from online_models.routes.intervals import Unsupported
+from online_models.routes.judging import Logged
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import PolicySpec, checked
 from schemas.declare import Domain, LogScore, Routing, Stopping
 from schemas.domains import load
-from serving.judging import Logged
 
 PAYMENTS = load("payments")
 ARMS = ("logistic", "tree")
