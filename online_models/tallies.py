@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,11 @@ from online_models.evaluation import (
     area,
     measure,
     precision,
+    weight_of,
 )
+
+ALL = ""
+"""Stands for no slice."""
 
 SCORE_BINS = 2048
 """Of a Tally: equal widths of the logit within ±LOGIT_REACH."""
@@ -143,6 +147,36 @@ class Tally:
             calibration_error=sum(map(abs, self._gaps)) / total,
             effective=total**2 / self._squares,
         )
+
+
+class Line(NamedTuple):
+    """One arm in one window (its start in ms) and slice (`slice=value`, or ALL)."""
+
+    arm: str
+    window: int
+    slice: str
+    measures: Measures
+
+
+def lines(
+    scores: Iterable[Mapping[str, Any]], window: int, slices: Mapping[str, str]
+) -> list[Line]:
+    """Prequential measures of each arm, from records of `score.avsc`, by when the labels came.
+
+    Windows start at multiples of `window` ms; `slices` gives the slice of an example's id.
+    A copy of a score, which a crash may leave in the log, counts once.
+    """
+    tallies: dict[tuple[str, int, str], Tally] = {}
+    seen: set[tuple[str, int]] = set()
+    for score in scores:
+        if (score["learner"], score["version"]) in seen:
+            continue
+        seen.add((score["learner"], score["version"]))
+        start = score["time"] // window * window
+        key = (score["learner"], start, slices.get(score["id"], ALL))
+        tally = tallies.setdefault(key, Tally())
+        tally.update(score["label"], score["probability"], weight_of(score))
+    return [Line(*key, tallies[key].measures()) for key in sorted(tallies)]
 
 
 class Slices:

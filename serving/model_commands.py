@@ -9,7 +9,7 @@ import typer
 from infra.arguments import number
 
 if TYPE_CHECKING:
-    from serving.evaluation import Line
+    from online_models.tallies import Line
 
 app = typer.Typer(name="model", help="Look into models.", no_args_is_help=True)
 

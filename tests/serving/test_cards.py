@@ -10,9 +10,9 @@ from infra.registry import registry
 from infra.sending import Sender
 from online_models import cards
 from online_models.evaluation import measure
+from online_models.tallies import ALL, Line
 from schemas import domains
 from serving.cards import NoSuchCard, find
-from serving.evaluation import lines
 from serving.model_commands import _cells
 from tests.serving.endpoints import Live
 
@@ -58,38 +58,11 @@ def test_the_worst_slice_is_named_and_small_ones_are_not() -> None:
     assert cards.document(made, FLIGHTS)["worst_slice"] == "carrier=DL"
 
 
-def test_lines_are_the_measures_of_their_scores_and_copies_count_once() -> None:
-    scores: list[dict[str, Any]] = [
-        {
-            "id": f"e{i}",
-            "learner": arm,
-            "version": i,
-            "time": i * 10,
-            "label": float(i % 3 == 0),
-            "probability": (i % 7 + 1) / 10,
-            "seen": 0.1 if arm == "b" and i % 5 == 0 else 1.0,
-        }
-        for arm in ("a", "b")
-        for i in range(40)
-    ]
-    slices = {f"e{i}": "kind=even" if i % 2 == 0 else "kind=odd" for i in range(40)}
-    found = lines([*scores, *scores[:9]], 200, slices)
-    assert [(line.arm, line.window, line.slice) for line in found] == [
-        (arm, start, f"kind={kind}")
-        for arm in ("a", "b")
-        for start in (0, 200)
-        for kind in ("even", "odd")
-    ]
-    mine = [s for s in scores[:20] if int(s["id"][1:]) % 2 == 0]
-    wanted = measure([s["label"] for s in mine], [s["probability"] for s in mine])
-    assert found[0].measures.examples == 10
-    assert found[0].measures.log_loss == pytest.approx(wanted.log_loss)
-    assert found[0].measures.roc_auc == pytest.approx(wanted.roc_auc)
-    assert _cells(found[0])[3] == "10"
-    assert _cells(found[4])[3] == "10 (4 effective)"  # two of them weigh 10: 28² / 208
-    weights = [10.0 if int(s["id"][1:]) % 5 == 0 else 1.0 for s in mine]
-    heavy = measure([s["label"] for s in mine], [s["probability"] for s in mine], weights)
-    assert found[4].measures.log_loss == pytest.approx(heavy.log_loss)
+def test_a_line_tells_how_much_its_examples_weigh() -> None:
+    labels, probabilities = [1.0, 0.0], [0.5, 0.5]
+    equal, heavy = (measure(labels, probabilities, [1.0, last]) for last in (1.0, 10.0))
+    assert _cells(Line("a", 0, ALL, equal))[3] == "2"
+    assert _cells(Line("b", 0, ALL, heavy))[3] == "2 (1 effective)"  # 11² / 101
 
 
 def test_old_versions_keep_their_cards_in_the_log_and_over_http(live: Live) -> None:
