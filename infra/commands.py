@@ -94,11 +94,11 @@ def produce(
                 task, completed=source.done() or made.total, at=utc(made.time or None)
             ),
         )
-    for bad in done.first_bad:
+    for bad in done.bad.first:
         complain(bad)
-    rows = [*done.records.most_common(), ("bad rows", done.bad)]
+    rows = [*done.records.most_common(), ("bad rows", done.bad.number)]
     print_table("Produced", ("record", "number"), rows)
-    raise typer.Exit(1 if done.bad else 0)
+    raise typer.Exit(1 if done.bad.number else 0)
 
 
 def topics(

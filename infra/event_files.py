@@ -25,6 +25,9 @@ from schemas.declare import Schema
 EVENT_FIELD = "event"
 """The field of a JSON line or a Parquet column that may name each row's event."""
 
+SHOWN = 20
+"""Bad rows that are kept to be shown."""
+
 _AVRO, _PARQUET = b"Obj\x01", b"PAR1"
 _BROKEN = (ValueError, LookupError, OSError, EOFError, struct.error, zlib.error)
 """What the readers raise when a container is cut off or its bytes have changed."""
@@ -52,6 +55,20 @@ class BadRow:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
+
+
+@dataclass
+class BadRows:
+    """How many rows were bad, and the first of them, to be shown."""
+
+    number: int = 0
+    first: list[BadRow] = field(default_factory=list)
+
+    def add(self, row: BadRow) -> None:
+        """Counts it, and keeps it while they are few."""
+        self.number += 1
+        if self.number <= SHOWN:
+            self.first.append(row)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from infra import topics
-from infra.event_files import BadRow, EventFile, open_file
+from infra.event_files import BadRow, BadRows, EventFile, open_file
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
@@ -24,8 +24,6 @@ STREAMS = ("events", "labels", "requests")
 """The streams that come from outside; all others are made by Headrace itself."""
 
 FLUSH_TIMEOUT = 60.0
-SHOWN = 20
-"""Bad rows that are kept to be shown."""
 
 
 class RefusedRowError(ValueError):
@@ -37,8 +35,7 @@ class Produced:
     """What has been sent so far; `time` is the newest event time among it."""
 
     records: Counter[str] = field(default_factory=Counter)
-    bad: int = 0
-    first_bad: list[BadRow] = field(default_factory=list)
+    bad: BadRows = field(default_factory=BadRows)
     time: int = 0
 
     @property
@@ -193,8 +190,7 @@ def produce(
             if strict:
                 sender.flush(FLUSH_TIMEOUT)
                 raise RefusedRowError(f"{item} (after {done.total} records)")
-            done.bad += 1
-            done.first_bad += [item] if done.bad <= SHOWN else []
+            done.bad.add(item)
         else:
             pace.wait(item.time_ms)
             send(sender, domain, item)

@@ -20,7 +20,7 @@ import msgspec
 from infra import inspection, kafka, topics
 from infra.dead_letters import key_of
 from infra.decoding import Decoder, raw
-from infra.event_files import BadRow, open_file
+from infra.event_files import BadRow, BadRows, open_file
 from infra.registry import registry
 from infra.settings import Settings
 from schemas.declare import Domain
@@ -31,8 +31,6 @@ from serving.service import Service
 
 AT_ONCE = 512
 """Rows that are under way together."""
-SHOWN = 20
-"""Bad rows that are kept to be shown."""
 PATIENCE_MS = 5_000.0
 """How long one row may wait for Redis, before it is answered from defaults and says so."""
 _BUDGET_S = 60.0
@@ -69,8 +67,7 @@ class Scored:
     """What has been done so far."""
 
     answers: int = 0
-    bad: int = 0
-    first_bad: list[BadRow] = field(default_factory=list)
+    bad: BadRows = field(default_factory=BadRows)
     degraded: Counter[str] = field(default_factory=Counter)
 
 
@@ -216,8 +213,7 @@ async def _score(
         done.degraded.update(answer.degraded)
     for row in read:
         if isinstance(row, BadRow):
-            done.bad += 1
-            done.first_bad += [row] if done.bad <= SHOWN else []
+            done.bad.add(row)
 
 
 def run(

@@ -133,11 +133,11 @@ def _predict_all(
             log,
             lambda made: progress.update(task, completed=asked.done() or made.answers),
         )
-    for bad in done.first_bad:
+    for bad in done.bad.first:
         complain(bad)
-    rows = [("answers", done.answers), ("bad rows", done.bad), *done.degraded.most_common()]
+    rows = [("answers", done.answers), ("bad rows", done.bad.number), *done.degraded.most_common()]
     print_table(f"Answers in {to}", ("", "number"), rows)
-    raise typer.Exit(1 if done.bad else 0)
+    raise typer.Exit(1 if done.bad.number else 0)
 
 
 @app.command()

@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.event_files import BadRow, EventFile, Row, UnreadableFileError, open_file
+from infra.event_files import (
+    SHOWN,
+    BadRow,
+    BadRows,
+    EventFile,
+    Row,
+    UnreadableFileError,
+    open_file,
+)
 from infra.records import Shape, from_words
 from schemas import domains
 from schemas.avro import Codec, Reader, frame
@@ -187,3 +195,11 @@ def test_words_of_a_command_line_become_a_record() -> None:
     assert same == made
     with pytest.raises(ValueError, match="name=value"):
         from_words(SCHEMAS["request"], ["carrier"])
+
+
+def test_all_bad_rows_are_counted_and_the_first_are_kept() -> None:
+    rows = [BadRow(f"file:{line}", "no JSON") for line in range(SHOWN + 5)]
+    bad = BadRows()
+    for row in rows:
+        bad.add(row)
+    assert (bad.number, bad.first) == (SHOWN + 5, rows[:SHOWN])

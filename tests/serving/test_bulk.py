@@ -93,7 +93,7 @@ def test_a_file_is_answered_as_the_endpoint_answers(
     asked = write(tmp_path / f"asked{ending}", made.requests, made.domain)
     out = tmp_path / "deep" / f"answers{ending}"
     done = score(made, bulk.of_file(made.domain, asked), out)
-    assert (done.answers, done.bad, done.degraded) == (len(told), 0, {})
+    assert (done.answers, done.bad.number, done.degraded) == (len(told), 0, {})
     rows = read(out)
     assert without_place(rows) == told
     assert rows[6]["place"] == f"asked{ending}:7"
@@ -114,8 +114,8 @@ def test_a_range_of_a_topic_is_answered_and_logged_where_asked(
     logged = list(inspection.read(made.settings, made.domain, "predictions"))
     out = tmp_path / "answers.jsonl"
     done = score(made, bulk.of_topic(made.settings, made.domain, "requests"), out, log=True)
-    assert (done.answers, done.bad) == (len(told), 1)
-    assert "not_avro" in str(done.first_bad[0])
+    assert (done.answers, done.bad.number) == (len(told), 1)
+    assert "not_avro" in str(done.bad.first[0])
     by_id = {answer["id"]: answer for answer in told}
     rows = read(out)
     assert {row["id"]: row for row in without_place(rows)} == by_id
@@ -166,8 +166,8 @@ def test_bad_rows_are_told_by_line_and_field_and_the_exit_code_is_1(
     done = score(
         made, bulk.of_file(made.domain, tmp_path / "asked.jsonl"), tmp_path / "again.jsonl"
     )
-    said = [str(bad) for bad in done.first_bad]
-    assert done.bad == len(said) == 4
+    said = [str(bad) for bad in done.bad.first]
+    assert done.bad.number == len(said) == 4
     for text, place, field in zip(said, (2, 3, 4, 5), ("distance", "dest", "", "tailnum"),
                                   strict=True):  # fmt: skip
         assert text.startswith(f"asked.jsonl:{place}: ")
