@@ -19,6 +19,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment's name for the folder of a shared page: prometheus_client's own setting."""
+
 MILLISECONDS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 40, 50, 75, 100, 250, 1_000)
 _SECONDS = tuple(bound / 1_000 for bound in MILLISECONDS)
 
@@ -185,7 +188,7 @@ PREDICTIONS_LOST = Counter("headrace_predictions_lost", "Predictions that could 
 
 def page() -> bytes:
     """The metrics of this process, or of all that share its page, for Prometheus."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # prometheus_client's own setting
+    if SHARED not in os.environ:
         return generate_latest(REGISTRY)
     together = CollectorRegistry()
     MultiProcessCollector(together)  # type: ignore[no-untyped-call]

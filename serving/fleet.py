@@ -18,9 +18,6 @@ from time import monotonic
 from infra import metrics, processes, signals
 from infra.settings import Settings, child_environment
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus_client keeps the metrics of processes that share a page."""
-
 PATIENCE = 15.0
 """Seconds that they have to end; what goes on then is killed."""
 _RESTART_AFTER = 1.0
@@ -42,7 +39,7 @@ def run(settings: Settings, number: int) -> None:
         tempfile.TemporaryDirectory(prefix="headrace-metrics-") as folder,
         signals.taken(lambda _: over.set()),
     ):
-        environment = {**child_environment(settings, http_port=port), MULTIPROCESS: folder}
+        environment = {**child_environment(settings, http_port=port), metrics.SHARED: folder}
         members = [_start(environment) for _ in range(number)]
         _log.info("%d processes serve port %d", number, port)
         try:
@@ -64,7 +61,7 @@ def _alive(member: subprocess.Popen[bytes], environment: dict[str, str]) -> subp
     if member.poll() is None:
         return member
     _log.error("process %d ended with %d: starting another", member.pid, member.returncode)
-    metrics.forget(member.pid, environment[MULTIPROCESS])
+    metrics.forget(member.pid, environment[metrics.SHARED])
     return _start(environment)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import processes, topics
+from infra import metrics, processes, topics
 from infra.settings import Settings, child_environment
 from schemas import domains
 from serving import fleet as several
@@ -83,7 +83,7 @@ def test_the_gauges_of_one_that_died_are_forgotten(
     members, found = Members(tmp_path, [0.0] * 4), []
 
     def start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-        folder = Path(environment[several.MULTIPROCESS])
+        folder = Path(environment[metrics.SHARED])
         found.append([each.name for each in folder.iterdir()])
         member = members(environment)
         for kind in ("gauge_livesum", "counter"):
