@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from schemas.declare import Domain
 
 BASE_RATE = "base-rate"
+FALLBACK = f"model:{BASE_RATE}"
+"""What `degraded` says where the base rate answers for a model."""
+
 INPUT, OUTPUT = "vector", "probability"
 _WARM_UP_ROWS = (1, 2, 16)
 _ORT_ERROR, _ORT_FATAL = 3, 4

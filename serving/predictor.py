@@ -18,7 +18,7 @@ from online_models.routes.decisions import Decider, Decision
 from schemas.declare import Domain
 from serving.answers import Answer
 from serving.batching import Asked
-from serving.models import BASE_RATE, Model
+from serving.models import BASE_RATE, FALLBACK, Model
 from serving.prediction_log import Log
 from serving.router import Choice, Router
 from serving.states import Found, States
@@ -26,7 +26,6 @@ from serving.watchdog import Stuck, Watchdog
 
 FOREIGN = "features:foreign"
 """The state that was read is not of this domain's layout."""
-FALLBACK = f"model:{BASE_RATE}"
 
 
 class Result(NamedTuple):

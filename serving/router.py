@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from online_models.routes.route import Route
 from schemas.declare import Domain
-from serving.models import BASE_RATE, Model
+from serving.models import BASE_RATE, FALLBACK, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,7 @@ class FixedRouter:
         model = models.get(self._arm)
         if model is not None:
             return Choice(self._arm, model, 1.0, self._policy)
-        fallback = (f"model:{BASE_RATE}",)
-        return Choice(BASE_RATE, models[BASE_RATE], 1.0, self._policy, fallback)
+        return Choice(BASE_RATE, models[BASE_RATE], 1.0, self._policy, (FALLBACK,))
 
 
 class RoutedRouter:
