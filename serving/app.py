@@ -1,38 +1,24 @@
-"""The HTTP routes: what `/predict` does, for `serving/protocol.py` and in plain ASGI; the rest by
-Starlette."""
+"""What `/predict` does, for `serving/protocol.py` and in plain ASGI; all other routes are pages."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from time import monotonic
-from typing import Any
 
-import msgspec
-from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from infra import metrics
-from online_models import cards
-from serving import answers, openapi
+from serving import answers
 from serving.answers import Answer
-from serving.cards import NoSuchCard
-from serving.cards import find as find_card
+from serving.pages import Pages
 from serving.refusals import JSON, refusal
 from serving.requests import MAX_BODY, BadRequest
 from serving.service import Service
 
 LONGEST_BUDGET_MS = 60_000.0
 PATH = "/predict"
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Disconnected(ConnectionError):
@@ -44,7 +30,7 @@ class Endpoint:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._others = _starlette(service)
+        self._pages = Pages(service).application()
         self._answered = metrics.REQUESTS.labels("200").inc
         self._parse_time = metrics.LATENCY.labels("parse").observe
         self._total_time = metrics.LATENCY.labels("total").observe
@@ -57,7 +43,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speaks ASGI."""
         if scope["type"] != "http" or scope["path"] != PATH:
-            await self._others(scope, receive, send)
+            await self._pages(scope, receive, send)
             return
         try:
             if scope["method"] != "POST":
@@ -151,91 +137,3 @@ def _text(raw: bytes) -> str:
 async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-class _Json(Response):
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        return _encode(content)
-
-
-def _starlette(service: Service) -> Starlette:
-    described = openapi.document(service.domain, service.requests)
-    shown = openapi.page(described)
-
-    async def healthz(_: Request) -> Response:
-        return _Json({"alive": True})
-
-    async def readyz(_: Request) -> Response:
-        reasons = service.reasons()
-        content = {"ready": not reasons, "reasons": reasons, **service.state()}
-        return _Json(content, 503 if reasons else 200)
-
-    async def scrape(_: Request) -> Response:
-        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
-
-    async def models(_: Request) -> Response:
-        return _Json({"models": service.models.documents(), "served": service.domain.served})
-
-    async def card(request: Request) -> Response:
-        return await _card(service, request)
-
-    async def document(_: Request) -> Response:
-        return _Json(described)
-
-    async def docs(_: Request) -> Response:
-        return HTMLResponse(shown)
-
-    async def root(_: Request) -> Response:
-        return RedirectResponse("/docs")
-
-    handlers = {
-        "/": root,
-        "/healthz": healthz,
-        "/readyz": readyz,
-        "/metrics": scrape,
-        "/models": models,
-        "/models/{name}/card": card,
-        "/openapi.json": document,
-        "/docs": docs,
-    }
-    return Starlette(
-        routes=[Route(path, handler, methods=["GET"]) for path, handler in handlers.items()],
-        exception_handlers={HTTPException: _http_fault, Exception: _fault},
-        lifespan=lambda _: _running(service),
-    )
-
-
-async def _card(service: Service, request: Request) -> Response:
-    """Markdown, or JSON where that is what the client accepts; `version` picks an older one."""
-    version = request.query_params.get("version")
-    if version is not None and not version.isdigit():
-        raise HTTPException(400, f"the version is {version!r}; expected a number")
-    name, wanted = request.path_params["name"], None if version is None else int(version)
-    try:
-        found = await asyncio.to_thread(find_card, service.settings, service.domain, name, wanted)
-    except NoSuchCard as fault:
-        raise HTTPException(404, str(fault)) from fault
-    if JSON.decode() in request.headers.get("accept", ""):
-        return _Json(cards.document(found, service.domain))
-    return Response(cards.markdown(found, service.domain), media_type="text/markdown")
-
-
-@asynccontextmanager
-async def _running(service: Service) -> AsyncIterator[None]:
-    await service.start()
-    try:
-        yield
-    finally:
-        await service.stop()
-
-
-async def _http_fault(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, HTTPException)
-    said: Mapping[str, str] = {"error": fault.detail, "found": request.url.path}
-    return _Json(said, fault.status_code, fault.headers)
-
-
-async def _fault(_: Request, __: Exception) -> Response:
-    return _Json({"error": "the endpoint failed; its log says why"}, 500)

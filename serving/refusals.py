@@ -13,6 +13,8 @@ from serving.batching import Overloaded
 from serving.requests import BadRequest
 
 JSON = b"application/json"
+FAILED = {"error": "the endpoint failed; its log says why"}
+"""What is said of a fault of our own."""
 
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def refusal(fault: BaseException) -> Refusal:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(fault.retry_after))))
     else:
         _log.error("a request failed", exc_info=fault)
-        status, said = 500, {"error": "the endpoint failed; its log says why"}
+        status, said = 500, FAILED
     metrics.REQUESTS.labels(str(status)).inc()
     body = _encode(said)
     headers.append((b"content-length", b"%d" % len(body)))

@@ -103,7 +103,7 @@ def test_health_checks_ask_a_route_on_the_right_port(name: str) -> None:
     settings = OWN[name]["environment"]
     if name == "endpoint":
         assert (port, path) == (settings["HEADRACE_HTTP_PORT"], "/readyz")
-        assert f'"{path}"' in (ROOT / "serving/app.py").read_text()
+        assert f'"{path}"' in (ROOT / "serving/pages.py").read_text()
     else:
         assert (port, path) == (settings["HEADRACE_METRICS_PORT"], "/metrics")
     compile(check["test"][-1], name, "exec")
