@@ -12,26 +12,19 @@ import math
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from schemas import nearest
-from schemas.declare import DeclarationError, Domain, Schema
+from schemas.declare import Domain, Schema
+from serving.request_type import LATEST, MAX_TEXT, is_time, iso, made_up, milliseconds, struct
 
 MAX_BODY = 64 * 1024
 """Bytes of a request body; a flights request has about 200."""
 
-MAX_TEXT = 200
-"""Characters of a text field."""
-
-LATEST = 7_258_118_400_000
-"""2200-01-01: a later time is a slip of units, not a question."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(.*)`$", re.DOTALL)
 _UNKNOWN = re.compile(r"^Object contains unknown field `(.*)`$", re.DOTALL)
@@ -78,12 +71,12 @@ class Requests:
 
     def __init__(self, domain: Domain, now: Callable[[], int] = now_ms) -> None:
         self.schema: Schema = domain.schemas["request"]
-        self.type = _struct(self.schema, domain.earliest)
+        self.type = struct(self.schema, domain.earliest)
         self._earliest = domain.earliest
         self._now = now
         self._decode = msgspec.json.Decoder(self.type).decode
         self._fields = {field["name"]: field for field in self.schema["fields"]}
-        self._times = tuple(name for name, field in self._fields.items() if _is_time(field["type"]))
+        self._times = tuple(name for name, field in self._fields.items() if is_time(field["type"]))
 
     def parse(self, body: bytes) -> dict[str, Any]:
         """A body as a record of the request's schema: times in ms, `id` and `at` filled in.
@@ -115,7 +108,7 @@ class Requests:
     def example(self) -> dict[str, Any]:
         """A request as JSON: the `example` of each field, made up where a required one has none."""
         return {
-            name: field.get("example", _made_up(field["type"], self._earliest))
+            name: field.get("example", made_up(field["type"], self._earliest))
             for name, field in self._fields.items()
             if "example" in field or "default" not in field
         }
@@ -145,10 +138,10 @@ class Requests:
 
     def _milliseconds(self, name: str, value: datetime) -> int:
         """The time in ms; datetimes escape the decoder's bounds, so they are checked here."""
-        at = (value - _EPOCH) // _MILLISECOND
+        at = milliseconds(value)
         if self._earliest <= at <= LATEST:
             return at
-        expected = f"a time between {_iso(self._earliest)} and {_iso(LATEST)}"
+        expected = f"a time between {iso(self._earliest)} and {iso(LATEST)}"
         raise BadRequest(422, "a time out of range", name, expected, value.isoformat())
 
     def _explain(self, message: str, body: bytes) -> BadRequest:
@@ -184,73 +177,6 @@ class Requests:
             word, _, bound = what.removeprefix("Expected ").replace("`", "").partition(" ")
             return f"{_WORDS.get(word, word)} {bound}".rstrip()
         return " or ".join(_WORDS.get(word, word) for word in types[1].split(" | "))
-
-
-def _struct(schema: Schema, earliest: int) -> type[msgspec.Struct]:
-    """The msgspec type of an Avro record; raises DeclarationError for types it has no JSON for."""
-    fields = []
-    for field in schema["fields"]:
-        kind = _annotation(field["type"], field["name"], earliest)
-        plain = (field["name"], kind)
-        fields.append((*plain, field["default"]) if "default" in field else plain)
-    return msgspec.defstruct(
-        "Request", fields, kw_only=True, forbid_unknown_fields=True, module=__name__
-    )
-
-
-def _annotation(avro: Any, name: str, earliest: int) -> Any:
-    if isinstance(avro, list):
-        kinds = [None if part == "null" else _annotation(part, name, earliest) for part in avro]
-        union: Any = kinds[0]
-        for kind in kinds[1:]:
-            union = union | kind
-        return union
-    if _is_time(avro):
-        return (
-            Annotated[int, msgspec.Meta(ge=earliest, le=LATEST)]
-            | Annotated[datetime, msgspec.Meta(tz=True)]
-        )
-    if isinstance(avro, Mapping) and avro["type"] == "enum":
-        return Literal[tuple(avro["symbols"])]
-    return _primitive(avro["type"] if isinstance(avro, Mapping) else avro, name)
-
-
-def _primitive(avro: str, name: str) -> Any:
-    kinds: dict[str, Any] = {
-        "string": Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT)],
-        "double": float,
-        "float": float,
-        "boolean": bool,
-        "int": Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
-        "long": Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
-    }
-    if avro in kinds:
-        return kinds[avro]
-    raise DeclarationError(
-        f"request.avsc: field {name!r} has type {avro!r}; a request's field is one of "
-        f"{', '.join(kinds)}, an enum, a timestamp-millis, or one of these or null"
-    )
-
-
-def _made_up(avro: Any, earliest: int) -> Any:
-    """A value of a type."""
-    if isinstance(avro, list):
-        return _made_up(next(part for part in avro if part != "null"), earliest)
-    if _is_time(avro):
-        return _iso(earliest)
-    if isinstance(avro, Mapping) and avro["type"] == "enum":
-        return avro["symbols"][0]
-    name = avro["type"] if isinstance(avro, Mapping) else avro
-    return {"string": "text", "boolean": True}.get(name, 1)
-
-
-def _is_time(avro: Any) -> bool:
-    parts = avro if isinstance(avro, list) else [avro]
-    return any(isinstance(p, Mapping) and p.get("logicalType") == "timestamp-millis" for p in parts)
-
-
-def _iso(at: int) -> str:
-    return (_EPOCH + at * _MILLISECOND).isoformat()
 
 
 def _got(what: str) -> str | None:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from serving.requests import MAX_BODY, MAX_TEXT
+from serving.request_type import MAX_TEXT
+from serving.requests import MAX_BODY
 from tests.serving.endpoints import JSON, Live, question
 
 WRONG_FIELDS: list[tuple[str, Any]] = [

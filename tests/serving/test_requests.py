@@ -11,7 +11,8 @@ import pytest
 from schemas import domains
 from schemas.avro import Codec
 from schemas.declare import DeclarationError, Domain
-from serving.requests import BadRequest, Requests, _struct
+from serving.request_type import struct
+from serving.requests import BadRequest, Requests
 
 NOW = 1_700_000_000_000
 
@@ -176,7 +177,7 @@ def test_schema_describes_what_is_accepted(requests: Requests) -> None:
 def test_type_without_json_is_refused_when_declared() -> None:
     schema = {"type": "record", "name": "request", "fields": [{"name": "x", "type": "bytes"}]}
     with pytest.raises(DeclarationError, match="'x' has type 'bytes'"):
-        _struct(schema, 0)
+        struct(schema, 0)
 
 
 def test_enum_takes_its_symbols_only() -> None:
