@@ -17,16 +17,16 @@ from typing import Any
 
 import faust
 from faust.types import EventT
-from yarl import URL
 
 from infra import kafka, metrics
 from infra.dead_letters import Raw, dead_letter, key_of
 from infra.decoding import Decoder
 from infra.registry import registry
 from infra.sending import Sender
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings
 from schemas.declare import Domain
 from serving.bulk import Question, checked, patient, started
+from serving.faust_app import app_of
 from serving.service import Service
 
 FLOW = "stream"
@@ -35,12 +35,6 @@ FLOW = "stream"
 IN_FLIGHT = 256
 """Requests that are read and not yet delivered, at most: more are left in the log."""
 
-SESSION_S = 6.0
-"""After so long a silence a process's partitions go to another. Faust's defaults (60) make joining
-a group on the embedded broker take half a minute; Kafka takes no less than 6."""
-
-HEARTBEAT_S = 2.0
-COMMIT_S = 1.0
 _READY_S = 120.0
 
 log = logging.getLogger(__name__)
@@ -62,7 +56,7 @@ class Streaming:
         self._answered: list[EventT[bytes]] = []
         self._something = asyncio.Event()
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._app = _app(settings, domain)
+        self._app = app_of(settings, f"{domain.name}-{settings.generation}-{FLOW}", IN_FLIGHT)
         requests = self._app.topic(self._topic, value_type=bytes)
         self._app.agent(requests)(self._work)
 
@@ -181,54 +175,6 @@ class Streaming:
     def _flush(self) -> None:
         self._letters.flush()
         self.service.log.flush()
-
-
-def _app(settings: Settings, domain: Domain) -> faust.App:
-    return faust.App(
-        f"{domain.name}-{settings.generation}-{FLOW}",
-        broker=[URL(f"kafka://{host}") for host in settings.brokers.split(",")],
-        broker_credentials=_credentials(settings.kafka_options),
-        broker_session_timeout=SESSION_S,
-        broker_rebalance_timeout=SESSION_S,
-        broker_heartbeat_interval=HEARTBEAT_S,
-        broker_commit_interval=COMMIT_S,
-        broker_max_poll_records=IN_FLIGHT,
-        stream_buffer_maxsize=IN_FLIGHT,
-        stream_wait_empty=False,  # what is read ahead of the room is left in the log
-        consumer_auto_offset_reset="earliest",
-        key_serializer="raw",
-        value_serializer="raw",
-        store="memory://",
-        datadir=settings.home / "faust",
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        web_enabled=False,
-    )
-
-
-def _credentials(options: dict[str, Any]) -> Any:
-    """Faust's words for librdkafka's options of SASL and TLS; raises SettingsError for others."""
-    known = {"security.protocol", "sasl.mechanism", "sasl.mechanisms", "sasl.username"}
-    known |= {"sasl.password", "ssl.ca.location", "log_level"}
-    for name in options.keys() - known:
-        raise SettingsError(
-            f"HEADRACE_KAFKA_OPTIONS: `headrace stream` has no {name!r}; it has "
-            f"{', '.join(sorted(known))}"
-        )
-    protocol = str(options.get("security.protocol", "PLAINTEXT")).upper()
-    tls = None
-    if protocol.endswith("SSL"):
-        import ssl
-
-        tls = ssl.create_default_context(cafile=options.get("ssl.ca.location"))
-    if protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=options.get("sasl.username"),
-            password=options.get("sasl.password"),
-            mechanism=options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN")),
-            ssl_context=tls,
-        )
-    return faust.SSLCredentials(context=tls) if tls else None
 
 
 def stream(settings: Settings, domain: Domain) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from infra.sending import Sender
 from infra.settings import Settings, SettingsError
 from schemas import domains
 from serving import stream
+from serving.faust_app import app_of, credentials
 from serving.stream import Streaming
 from tests.serving.worlds import World, world
 
@@ -156,7 +158,16 @@ def test_reading_stops_while_answers_cannot_be_delivered_and_nothing_is_committe
 
 
 def test_options_that_faust_does_not_have_are_named() -> None:
-    assert stream._credentials({"log_level": 0}) is None
-    assert stream._credentials({"security.protocol": "SASL_SSL", "sasl.username": "a"}) is not None
+    assert credentials({"log_level": 0}) is None
+    assert credentials({"security.protocol": "SASL_SSL", "sasl.username": "a"}) is not None
     with pytest.raises(SettingsError, match=r"no 'sasl.oauthbearer.config'"):
-        stream._credentials({"sasl.oauthbearer.config": "x"})
+        credentials({"sasl.oauthbearer.config": "x"})
+
+
+def test_the_settings_reach_faust(tmp_path: Path) -> None:
+    given = {"security.protocol": "SASL_PLAINTEXT", "sasl.username": "a", "sasl.password": "b"}
+    settings = Settings(kafka="one:1,two:2", kafka_options=given, home=tmp_path)
+    conf = app_of(settings, "group", 7).conf
+    assert (conf.broker_credentials.username, conf.broker_credentials.password) == ("a", "b")
+    assert [str(url) for url in conf.broker] == ["kafka://one:1", "kafka://two:2"]
+    assert (conf.id, conf.broker_max_poll_records, conf.stream_buffer_maxsize) == ("group", 7, 7)
