@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
-
-import msgspec
 
 from infra import inspection, kafka, topics
 from infra.dead_letters import key_of
@@ -25,31 +22,17 @@ from infra.registry import registry
 from infra.settings import Settings
 from schemas.declare import Domain
 from serving.answer_files import AnswerFile
+from serving.patient import Question, checked, patient, started
 from serving.prediction_log import NoLog
-from serving.requests import BadRequest, Requests
 from serving.service import Service
 
 AT_ONCE = 512
 """Rows that are under way together."""
-PATIENCE_MS = 5_000.0
-"""How long one row may wait for Redis, before it is answered from defaults and says so."""
-_BUDGET_S = 60.0
 _READ = 500
-
-
-class NotReady(RuntimeError):
-    """Redis, the models or the log are not there; says which."""
 
 
 class NoSuchRange(ValueError):
     """A range of a topic that cannot be read; says what is expected."""
-
-
-class Question(NamedTuple):
-    """A request and the place where it stood."""
-
-    place: str
-    record: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -148,32 +131,6 @@ def _read(
             for each in raws:
                 read[0] += 1
                 yield found[each.offset]
-
-
-def patient(settings: Settings) -> Settings:
-    """Settings for who can wait: an answer from defaults only where Redis is really away."""
-    wait = max(PATIENCE_MS, settings.redis_timeout_ms)
-    return settings.model_copy(update={"budget_ms": _BUDGET_S * 1_000, "redis_timeout_ms": wait})
-
-
-async def started(service: Service, timeout: float) -> None:
-    """Starts a service and waits until it lacks nothing; raises NotReady."""
-    await service.start()
-    deadline = monotonic() + timeout
-    while reasons := service.reasons():
-        if monotonic() > deadline:
-            await service.stop()
-            raise NotReady("; ".join(reasons))
-        await asyncio.sleep(0.02)
-
-
-def checked(requests: Requests, question: Question) -> Question | BadRow:
-    """The question as the endpoint would read it, or why it would refuse it."""
-    try:
-        body = msgspec.json.encode(question.record)
-        return Question(question.place, requests.parse(body))
-    except BadRequest as fault:
-        return BadRow(question.place, fault.told())
 
 
 async def score(

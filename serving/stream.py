@@ -25,8 +25,8 @@ from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
 from schemas.declare import Domain
-from serving.bulk import Question, checked, patient, started
 from serving.faust_app import app_of
+from serving.patient import Question, checked, patient, started
 from serving.service import Service
 
 FLOW = "stream"

@@ -26,7 +26,8 @@ from schemas import domains
 from schemas.declare import Domain
 from serving import bulk
 from serving.answers import Answer
-from serving.bulk import NoSuchRange, NotReady, Questions
+from serving.bulk import NoSuchRange, Questions
+from serving.patient import NotReady
 from tests.serving.worlds import World, world
 
 LEFT_OUT = {field.name for field in fields(Answer) if field.default is UNSET}
