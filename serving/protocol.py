@@ -34,7 +34,7 @@ _LAST_DATA_RECV = 52
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 
 
-class Question:
+class Cycle:
     """A request on the short way, in the place of uvicorn's own cycle."""
 
     __slots__ = ("body", "disconnected", "headers", "keep_alive", "response_complete")
@@ -57,7 +57,7 @@ class Protocol(HttpToolsProtocol):
     """One connection."""
 
     app: Endpoint
-    cycle: Question  # type: ignore[assignment]
+    cycle: Cycle  # type: ignore[assignment]
     begun = math.inf
     """When the request began that is not whole yet, by the monotonic clock."""
     upgrading = False
@@ -124,7 +124,7 @@ class Protocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         http_1_0 = self.parser.get_http_version() == "1.0"
-        self.cycle = Question(headers, not http_1_0 and self.parser.should_keep_alive())
+        self.cycle = Cycle(headers, not http_1_0 and self.parser.should_keep_alive())
 
     def _begin_again(self) -> None:
         """As uvicorn begins, with what has come since."""
@@ -149,19 +149,19 @@ class Protocol(HttpToolsProtocol):
         if self.upgrading:
             return
         self.begun = math.inf
-        question = self.cycle
-        if question.__class__ is not Question:
+        cycle = self.cycle
+        if cycle.__class__ is not Cycle:
             super().on_message_complete()
             return
         arrived = monotonic()
         if self.app.busy:
             arrived -= self._unread()
         try:
-            answer = self.app.ask(question.headers, bytes(question.body), arrived)
+            answer = self.app.ask(cycle.headers, bytes(cycle.body), arrived)
         except Exception as fault:
-            self._refuse(question, fault)
+            self._refuse(cycle, fault)
         else:
-            answer.add_done_callback(partial(self._answered, question, arrived))
+            answer.add_done_callback(partial(self._answered, cycle, arrived))
 
     def _unread(self) -> float:
         """Seconds that the request lay in the socket while the process did something else."""
@@ -174,27 +174,27 @@ class Protocol(HttpToolsProtocol):
         milliseconds: int = struct.unpack_from("=I", found, _LAST_DATA_RECV)[0]
         return milliseconds / 1_000
 
-    def _answered(self, question: Question, arrived: float, found: asyncio.Future[Answer]) -> None:
+    def _answered(self, cycle: Cycle, arrived: float, found: asyncio.Future[Answer]) -> None:
         fault = found.exception()
         if fault is None:
             body = self.app.encoded(found.result(), arrived)
-            self._write(question, 200, _OK % len(body), body)
+            self._write(cycle, 200, _OK % len(body), body)
         else:
-            self._refuse(question, fault)
+            self._refuse(cycle, fault)
 
-    def _refuse(self, question: Question, fault: BaseException) -> None:
+    def _refuse(self, cycle: Cycle, fault: BaseException) -> None:
         status, headers, body = refusal(fault)
-        self._write(question, status, b"".join(b"%s: %s\r\n" % each for each in headers), body)
+        self._write(cycle, status, b"".join(b"%s: %s\r\n" % each for each in headers), body)
 
-    def _write(self, question: Question, status: int, headers: bytes, body: bytes) -> None:
-        question.response_complete = True
-        if question.disconnected:
+    def _write(self, cycle: Cycle, status: int, headers: bytes, body: bytes) -> None:
+        cycle.response_complete = True
+        if cycle.disconnected:
             return
         told = b"".join(b"%s: %s\r\n" % each for each in self.server_state.default_headers)
-        closing = b"" if question.keep_alive else _CLOSING
+        closing = b"" if cycle.keep_alive else _CLOSING
         self.transport.write(
             b"%s%s%s%s\r\n%s" % (STATUS_LINE[status], told, headers, closing, body)
         )
-        if not question.keep_alive:
+        if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
