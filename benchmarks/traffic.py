@@ -19,7 +19,8 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from benchmarks.load import arrivals
 from infra import kafka
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import raw_of
 from infra.producing import send
 from infra.registry import registry
 from infra.sending import Sender
@@ -185,7 +186,7 @@ class Labels(Traffic):
                 if message is None or not kafka.check(message, self.settings):
                     yield None
                     continue
-                for _, record, _ in decoder.batch(topic, 0, [raw(message)]).good:
+                for _, record, _ in decoder.batch(topic, 0, [raw_of(message)]).good:
                     yield self._label(record["id"], record["time"] + 1)
         finally:
             client.close()

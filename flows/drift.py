@@ -23,7 +23,8 @@ from flows.reading import Part, Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from flows.tail import Position
 from infra import metrics
-from infra.dead_letters import Raw, dead_letter
+from infra.dead_letters import dead_letter
+from infra.kafka import Raw
 from online_models.drift.watcher import Watcher, watchers
 from schemas.avro import CORE
 

@@ -7,8 +7,7 @@ import time
 from confluent_kafka import Consumer, TopicPartition
 
 from infra import kafka
-from infra.dead_letters import Raw
-from infra.decoding import raw
+from infra.kafka import Raw, raw_of
 from infra.settings import Settings
 
 EVERY = 1.0
@@ -36,7 +35,7 @@ class Edge:
             self._client = kafka.consumer(self._settings)
         for message in self._client.consume(100, 0):
             if message.error() is None:
-                self._newest = raw(message)
+                self._newest = raw_of(message)
         if time.monotonic() - self._asked >= EVERY:
             self._asked = time.monotonic()
             self._client.assign([TopicPartition(*self._place, end - 1)])

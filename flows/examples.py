@@ -12,8 +12,8 @@ from flows.checks import fault
 from flows.reading import Part, Reading
 from flows.tail import Position
 from infra import kafka
-from infra.dead_letters import Raw, dead_letter
-from infra.decoding import raw
+from infra.dead_letters import dead_letter
+from infra.kafka import Raw, raw_of
 from infra.sending import Sender
 from online_models.joining import Example
 from online_models.seen import Seen
@@ -152,7 +152,9 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
 def _read_from(reading: Reading, start: int | None) -> tuple[int, list[Example]]:
     """The topic's end, and the examples from an offset up to there."""
     settings, topic = reading.settings, reading.domain.topic("examples")
-    raws = [raw(m) for m in kafka.read_topic(settings, topic, start={0: start} if start else None)]
+    raws = [
+        raw_of(m) for m in kafka.read_topic(settings, topic, start={0: start} if start else None)
+    ]
     good, _ = reading.decoder({"example": CORE["example"]}).batch(topic, 0, raws)
     end = raws[-1].offset + 1 if raws else start or 0
     return end, [record for _, record, _ in good]

@@ -20,8 +20,8 @@ from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
 from flows.reading import Part, Reading
 from flows.tail import Position
 from infra import metrics
-from infra.dead_letters import Raw, dead_letter
-from infra.kafka import OffsetLost
+from infra.dead_letters import dead_letter
+from infra.kafka import OffsetLost, Raw
 from online_models.joining import Counts, Example, JoinState
 from online_models.labelling import Labelling
 from schemas.avro import CORE

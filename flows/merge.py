@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from flows.tail import LogReplaced, Position, mark_of
-from infra.dead_letters import Raw
-from infra.kafka import OffsetLost
+from infra.kafka import OffsetLost, Raw
 
 AT_ONCE = -(2**63)
 

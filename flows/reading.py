@@ -13,8 +13,8 @@ from bytewax.inputs import StatefulSourcePartition
 from flows.merge import Records
 from flows.tail import Position, Tail
 from infra import kafka, metrics
-from infra.dead_letters import Raw
 from infra.decoding import Decoder
+from infra.kafka import Raw
 from infra.registry import Registry
 from infra.settings import Settings
 from schemas.avro import CORE, Reader, Unreadable

@@ -17,7 +17,8 @@ from flows.reading import Part, Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from flows.tail import Position
 from infra import metrics
-from infra.dead_letters import Raw, dead_letter
+from infra.dead_letters import dead_letter
+from infra.kafka import Raw
 from online_models.routes.earning import Routing
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import ANY, spec_of

@@ -9,7 +9,7 @@ from bytewax.inputs import FixedPartitionedSource
 
 from flows.reading import Part, Reading
 from flows.tail import Position
-from infra.dead_letters import Raw
+from infra.kafka import Raw
 
 
 class EventBatch(NamedTuple):

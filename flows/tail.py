@@ -10,9 +10,7 @@ from confluent_kafka import TopicPartition
 
 from flows.edge import Edge
 from infra import kafka
-from infra.dead_letters import Raw
-from infra.decoding import raw
-from infra.kafka import OffsetLost
+from infra.kafka import OffsetLost, Raw, raw_of
 from infra.settings import Settings
 
 
@@ -68,7 +66,7 @@ class Tail:
         records = []
         for message in self._consumer.consume(limit, 0):
             if message.error() is None:
-                records.append(raw(message))
+                records.append(raw_of(message))
                 self.at_end = False
             else:
                 kafka.check(message, self._settings)
@@ -121,7 +119,7 @@ class Tail:
             message = self._consumer.poll(0.1)
             if message is not None:
                 if kafka.check(message, self._settings):
-                    return raw(message)
+                    return raw_of(message)
                 break
         raise OffsetLost(self._complaint(start, "it ends before"))
 

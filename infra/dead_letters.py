@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from infra.kafka import Raw
 
 DETAIL = 500
 """Most characters of a detail."""
-
-
-class Raw(NamedTuple):
-    """A message as the log has it; `time` is the broker's record of it, in milliseconds."""
-
-    offset: int
-    time: int
-    key: bytes | None
-    value: bytes | None
 
 
 def dead_letter(

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from infra.dead_letters import Raw, dead_letter
+from infra.dead_letters import dead_letter
+from infra.kafka import Raw
 from infra.registry import Registry
 from schemas.avro import HEADER, Reader, Unreadable
 from schemas.bulk import BulkReader
@@ -185,12 +186,6 @@ class Decoder:
                 left.append((raw, second))
         good.sort(key=lambda found: found[2])
         return left
-
-
-def raw(message: Any) -> Raw:
-    """A confluent-kafka message, as plain values that can be pickled."""
-    fields = (message.offset(), message.timestamp()[1], message.key(), message.value())
-    return tuple.__new__(Raw, fields)  # three times as fast as by name
 
 
 def _in_order(raws: Sequence[Raw], found: Mapping[bytes, Columns]) -> list[Good]:

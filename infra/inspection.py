@@ -10,7 +10,8 @@ from typing import Any
 from confluent_kafka import TopicPartition
 
 from infra import kafka
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import raw_of
 from infra.registry import registry
 from infra.settings import Settings
 from infra.topics import COMPACTED, SCHEMAS, STREAMS
@@ -88,7 +89,7 @@ def read(settings: Settings, domain: Domain, stream: str) -> Iterator[dict[str, 
     decoder = Decoder({**CORE, **domain.schemas}, registry(settings), "inspection")
     batch = []
     for message in kafka.read_topic(settings, topic):
-        batch.append(raw(message))
+        batch.append(raw_of(message))
         if len(batch) == _BATCH:
             yield from (record for _, record, _ in decoder.batch(topic, 0, batch).good)
             batch.clear()

@@ -16,8 +16,9 @@ from time import monotonic
 
 from infra import inspection, kafka, topics
 from infra.dead_letters import key_of
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
 from infra.event_files import BadRow, BadRows, open_file
+from infra.kafka import raw_of
 from infra.registry import registry
 from infra.settings import Settings
 from schemas.declare import Domain
@@ -118,7 +119,7 @@ def _read(
     for partition in partitions:
         first = {} if start is None else {partition: start}
         messages = kafka.read_topic(settings, topic, [partition], first)
-        within = (raw(m) for m in messages if end is None or m.offset() < end)
+        within = (raw_of(m) for m in messages if end is None or m.offset() < end)
         while raws := list(islice(within, _READ)):
             found: dict[int, Question | BadRow] = {}
             good, dead = decoder.batch(topic, partition, raws)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra import inspection, kafka
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import raw_of
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
@@ -26,7 +27,7 @@ def newest(settings: Settings, domain: Domain) -> Records:
     found = kafka.newest_by_key(settings, topic).values()
     schemas = {name: CORE[name] for name in ("policy", "route")}
     decoder = Decoder(schemas, registry(settings), "route")
-    good, _ = decoder.batch(topic, 0, [raw(message) for message in found])
+    good, _ = decoder.batch(topic, 0, [raw_of(message) for message in found])
     return {name: record for name, record, _ in good}
 
 
@@ -77,7 +78,7 @@ def newest_asked(settings: Settings, domain: Domain) -> int:
     spans = inspection.spans(settings, topic, partitions)
     starts = {p: max(low, high - 1) for p, (low, high) in spans.items()}
     decoder = Decoder({"prediction": CORE["prediction"]}, registry(settings), "route")
-    raws = [raw(message) for message in kafka.read_topic(settings, topic, start=starts)]
+    raws = [raw_of(message) for message in kafka.read_topic(settings, topic, start=starts)]
     return max((record["time"] for _, record, _ in decoder.batch(topic, 0, raws).good), default=0)
 
 

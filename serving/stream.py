@@ -19,8 +19,9 @@ import faust
 from faust.types import EventT
 
 from infra import kafka, metrics
-from infra.dead_letters import Raw, dead_letter, key_of
+from infra.dead_letters import dead_letter, key_of
 from infra.decoding import Decoder
+from infra.kafka import Raw
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings

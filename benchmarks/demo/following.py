@@ -9,7 +9,8 @@ import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Message, TopicPartition
 
 from infra import kafka
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import raw_of
 from infra.registry import registry
 from infra.settings import Settings
 from online_models.evaluation import roc_auc
@@ -74,7 +75,7 @@ class Follower:
 
     def _take(self, messages: list[Message]) -> None:
         for topic in self._topics:
-            raws = [raw(message) for message in messages if message.topic() == topic]
+            raws = [raw_of(message) for message in messages if message.topic() == topic]
             for name, record, _ in self._decoder.batch(topic, 0, raws).good:
                 who = SERVED if name == "example" else record["learner"]
                 pair = (record["label"], record["probability"])

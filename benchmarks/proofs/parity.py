@@ -27,7 +27,8 @@ import msgspec
 from benchmarks.proofs.histories import History, Logged, Place
 from benchmarks.proofs.reference import columns_of
 from infra import inspection, kafka
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import raw_of
 from infra.registry import registry
 from infra.settings import Settings
 from schemas.avro import CORE
@@ -240,7 +241,7 @@ def _decoded(
     decoder = Decoder(schemas, registry(settings), "parity", domain.earliest)
     by_partition: dict[int, list[Any]] = defaultdict(list)
     for message in kafka.read_topic(settings, topic):
-        by_partition[message.partition()].append(raw(message))
+        by_partition[message.partition()].append(raw_of(message))
     for partition, raws in sorted(by_partition.items()):
         logged = {each.offset: each.time for each in raws}
         for name, record, offset in decoder.batch(topic, partition, raws).good:

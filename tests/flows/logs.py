@@ -11,7 +11,8 @@ from typing import Any
 from benchmarks.workloads import visits_domain
 from flows.reading import Reading
 from infra import kafka, topics
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import raw_of
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
@@ -67,7 +68,7 @@ class Log:
         partitions = sorted({message.partition() for message in messages})
         out: list[dict[str, Any]] = []
         for partition in partitions:
-            raws = [raw(m) for m in messages if m.partition() == partition]
+            raws = [raw_of(m) for m in messages if m.partition() == partition]
             good, dead = decoder.batch(topic, partition, raws)
             assert not dead
             out += [record for _, record, _ in good]

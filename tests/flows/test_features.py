@@ -20,9 +20,8 @@ from flows.reading import Reading
 from flows.run import run, store_path
 from flows.sources import EventBatch
 from flows.tile_sink import Shard
-from infra.dead_letters import Raw
 from infra.feature_store import SHARDS, EntityKey, FeatureStore, shard_of
-from infra.kafka import read_topic
+from infra.kafka import Raw, read_topic
 from infra.settings import Settings
 from online_models.features.blobs import read_blob
 from online_models.features.finalise import features_at

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from flows.merge import Entry, Feed, Merge
 from flows.tail import Position
-from infra.dead_letters import Raw
+from infra.kafka import Raw
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.workloads import START, VISIT, visits
-from infra.dead_letters import Raw
 from infra.decoding import FEW, Decoder
+from infra.kafka import Raw
 from schemas.avro import Codec, fingerprint, frame
 from schemas.declare import DAY, Schema
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from infra import kafka, registry
-from infra.dead_letters import Raw
-from infra.decoding import Decoder, raw
+from infra.decoding import Decoder
+from infra.kafka import Raw, raw_of
 from infra.registry import ConfluentRegistry, RegistryError, TopicRegistry
 from infra.sending import Sender
 from infra.settings import Settings, child_environment
@@ -78,7 +78,7 @@ def test_a_record_of_one_process_is_read_by_another_under_the_same_id(
     [message] = kafka.read_topic(shared, topic)
     assert message.value()[:5] == b"\0" + other.to_bytes(4, "big")
     found = Decoder({"label": LABEL}, ours, "test").batch(
-        topic, message.partition(), [raw(message)]
+        topic, message.partition(), [raw_of(message)]
     )
     assert found.dead == []
     assert [record for _, record, _ in found.good] == [RECORD]
