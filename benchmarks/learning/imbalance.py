@@ -25,12 +25,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.learning.asked import NEVER, Asked, asked_of
-from benchmarks.learning.quality import Outcome, prequential, turns
+from benchmarks.learning.asked import NEVER, Asked
+from benchmarks.learning.quality import Outcome, collect, prequential, turns
 from online_models.evaluation import measure
 from online_models.learners import make
 from online_models.learners.blending import Blend
-from schemas.dataset import load as load_dataset
 from schemas.declare import DAY, Domain, LearnerSpec
 from schemas.domains import load as load_domain
 
@@ -112,17 +111,6 @@ def compared(runs: Mapping[Row, Sequence[Figures]]) -> list[dict[str, Any]]:
     return found
 
 
-def questions(domain: Domain, days: float, seed: int, folder: Path | None) -> Asked:
-    """The questions of one simulation; kept in `folder` for the next time."""
-    kept = folder and folder / f"{domain.name}-{days:g}-seed{seed}.npz"
-    if kept and kept.exists():
-        return Asked.read(kept)
-    asked = asked_of(domain, load_dataset(domain.name).replay(days, seed=seed))
-    if kept:
-        asked.save(kept)
-    return asked
-
-
 def main(
     seeds: Annotated[int, typer.Option(help="How many simulations.")] = 3,
     days: Annotated[float, typer.Option(help="Days of payments in each.")] = 365,
@@ -137,7 +125,7 @@ def main(
     chosen = [name for name in TREATMENTS if not treatment or name in (PLAIN, *treatment)]
     runs: dict[Row, list[Figures]] = {}
     for seed in track(range(seeds), "simulations", console=Console(stderr=True)):
-        asked = questions(domain, days, seed, vectors)
+        asked = collect(domain, days, None, vectors, seed)
         since = int(asked.at[0] + skip * DAY)
         for name, step in product(chosen, rate or RATES):
             both = treated(asked, domain, {**TREATMENTS[name], "rate": step}, seed)

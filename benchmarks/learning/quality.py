@@ -82,14 +82,20 @@ def blanked(asked: Asked, patterns: Sequence[str]) -> Asked:
     return replace(asked, vectors=np.where(np.array(gone), np.nan, asked.vectors))
 
 
-def collect(domain: Domain, days: float | None, start: str | None, folder: Path | None) -> Asked:
-    """The questions of a part of the domain's data; those of the same columns kept in `folder`."""
-    kept = folder and folder / f"{domain.name}-{start or 'whole'}-{days or 'whole'}.npz"
+def collect(
+    domain: Domain, days: float | None, start: str | None, folder: Path | None, seed: int = 0
+) -> Asked:
+    """The questions of a part of the domain's data, which `seed` simulates where it is made up.
+
+    Those of the same columns are kept in `folder` for the next time.
+    """
+    part = f"{start or 'whole'}-{days or 'whole'}-seed{seed}"
+    kept = folder and folder / f"{domain.name}-{part}.npz"
     if kept and kept.exists():
         asked = Asked.read(kept)
         if asked.names == domain.vector_names:
             return asked
-    asked = asked_of(domain, load_dataset(domain.name).replay(days, start))
+    asked = asked_of(domain, load_dataset(domain.name).replay(days, start, seed))
     if kept:
         asked.save(kept)
     return asked

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from benchmarks.learning import imbalance
+from benchmarks.learning import imbalance, quality
 from benchmarks.learning.asked import NEVER, Asked
 from benchmarks.learning.imbalance import PLAIN, TREATMENTS, Row
 from benchmarks.learning.quality import prequential
@@ -77,15 +77,19 @@ def test_only_what_was_asked_since_is_scored(asked: Asked) -> None:
     assert imbalance.figures(unlabelled, answers, since=0)["examples"] == 0
 
 
+def command(*options: str) -> Result:
+    """What the command does with simulations whose first 300 seconds are not scored."""
+    app = typer.Typer()
+    app.command()(imbalance.main)
+    fixed = ["--seeds", "2", "--days", "1", "--skip", str(300_000 / DAY), "--rate", "0.1"]
+    return CliRunner().invoke(app, [*fixed, *options], env={"COLUMNS": "160"})
+
+
 def test_the_command_prints_and_writes_a_row_for_each(
     asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imbalance, "asked_of", lambda domain, stream: asked)
-    app = typer.Typer()
-    app.command()(imbalance.main)
-    options = ["--seeds", "2", "--skip", str(300_000 / DAY), "--treatment", WEIGHED]
-    options += ["--rate", "0.1"]
-    ran = CliRunner().invoke(app, [*options, "--out", str(tmp_path)], env={"COLUMNS": "160"})
+    monkeypatch.setattr(quality, "asked_of", lambda domain, stream: asked)
+    ran = command("--treatment", WEIGHED, "--out", str(tmp_path))
     assert ran.exit_code == 0, ran.output
     rows = json.loads((tmp_path / "imbalance.json").read_text())["rows"]
     names = [PLAIN, f"{PLAIN} + Platt", WEIGHED, f"{WEIGHED} + Platt"]
@@ -93,3 +97,16 @@ def test_the_command_prints_and_writes_a_row_for_each(
     for row in rows:
         assert f"{row['log_loss']:.5f}" in ran.output, row["name"]
         assert [one["examples"] for one in row["seeds"]] == [1200, 1200]
+
+
+def test_kept_questions_are_asked_anew_where_the_columns_are_others(
+    asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = replace(asked, names=("gone", *asked.names[1:]))
+    simulated = [older, older, asked, asked]
+    monkeypatch.setattr(imbalance, "treated", lambda asked, *_: [asked.label, asked.label])
+    monkeypatch.setattr(quality, "asked_of", lambda domain, stream: simulated.pop(0))
+    for left in (2, 0, 0):
+        ran = command("--treatment", PLAIN, "--vectors", str(tmp_path))
+        assert ran.exit_code == 0, ran.output
+        assert len(simulated) == left
