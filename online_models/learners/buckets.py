@@ -27,15 +27,14 @@ class Buckets:
         self.none = int(self._starts[-1])
         self.end = self.none + 1
 
-    def place(self, vectors: F8, index: Ints, value: F8) -> None:
-        """Writes the places of the buckets of vectors [n, width], and 1: [n, categories] each.
+    def places(self, vectors: F8) -> Ints:
+        """The places [..., categories] of the buckets of vectors [..., width].
 
-        For a bucket outside its category, `none` and 0.
+        `none` for a bucket outside its category.
         """
-        buckets = vectors[:, self._from :]
+        buckets = vectors[..., self._from :]
         inside = (buckets > -1.0) & (buckets < self._sizes)
-        index[:] = np.where(inside, np.trunc(buckets) + self._starts[:-1], self.none)
-        value[:] = inside
+        return np.where(inside, np.trunc(buckets) + self._starts[:-1], self.none).astype(np.int64)
 
     def tables(self, weights: F8) -> list[list[float]]:
         """The numbers of each category's buckets."""

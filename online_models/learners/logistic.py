@@ -117,7 +117,8 @@ class Logistic(EncodedLearner[_Seen]):
         index = np.empty((len(whole), curved + len(self._inputs.categories)), np.int64)
         value = np.empty(index.shape)
         self._curves.place(scaled, known, index[:, :curved], value[:, :curved])
-        self._buckets.place(whole, index[:, curved:], value[:, curved:])
+        index[:, curved:] = self._buckets.places(whole)
+        value[:, curved:] = index[:, curved:] != self._buckets.none
         return index, value
 
     def _score(self, seen: _Seen) -> float:
