@@ -11,9 +11,9 @@ from river.tree.base import Branch
 from online_models.export.graph import Graph
 from online_models.export.parts import add_forest
 from online_models.learners.encoding import Encoding, Inputs, inputs
-from online_models.learners.hoeffding_tree import LeanSplitter, Node, as_forest
+from online_models.learners.hoeffding_tree import LeanSplitter, Node, as_forest, leaf_rate
 from online_models.learners.learner import EncodedLearner, Reaction
-from online_models.learners.options import options
+from online_models.learners.options import PRIOR_STRENGTH, options
 from schemas.declare import Domain, LearnerSpec
 
 
@@ -29,7 +29,7 @@ class AdaptiveForestOptions:
     max_depth: int = 15
     delta: float = 1e-4
     tau: float = 0.05
-    strength: float = 20.0
+    strength: float = PRIOR_STRENGTH
 
 
 class AdaptiveForest(EncodedLearner[dict[str, float]]):
@@ -85,13 +85,7 @@ class AdaptiveForest(EncodedLearner[dict[str, float]]):
         return [tree._root for tree in self._forest]
 
     def _rate(self, leaf: Node) -> float:
-        if leaf is None:
-            return self._prior
-        strength = self._chosen.strength
-        positives: float = leaf.stats.get(True, 0.0)
-        total = positives + leaf.stats.get(False, 0.0) + strength
-        rate: float = (positives + self._prior * strength) / total
-        return rate
+        return leaf_rate(leaf, self._prior, self._chosen.strength)
 
     def export(self) -> bytes:
         """One TreeEnsemble of all trees on the vector itself."""

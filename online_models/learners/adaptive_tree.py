@@ -62,9 +62,8 @@ class AdaptiveTree(HoeffdingTree):
     def __init__(
         self, name: str, seen: Inputs, prior: float, seed: int, chosen: AdaptiveTreeOptions
     ) -> None:
+        self._significance, self._seed = chosen.significance, seed
         super().__init__(name, seen, prior, chosen)
-        self._chosen, self._seed = chosen, seed
-        self._grow_anew()
 
     def _grow_anew(self) -> None:
         chosen = self._chosen
@@ -77,7 +76,7 @@ class AdaptiveTree(HoeffdingTree):
             leaf_prediction="mc",
             splitter=LeanSplitter(),
             bootstrap_sampling=False,
-            switch_significance=chosen.significance,
+            switch_significance=self._significance,
             seed=self._seed,
         )
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from online_models.export.graph import Graph
-from online_models.learners.encoding import inputs
+from online_models.learners.encoding import Inputs, inputs
 from online_models.learners.learner import EncodedLearner
-from online_models.learners.options import options
+from online_models.learners.options import PRIOR_STRENGTH, options
 from schemas.declare import Domain, LearnerSpec
 
 
@@ -16,21 +16,20 @@ from schemas.declare import Domain, LearnerSpec
 class BaseRateOptions:
     """`strength` is how many examples the domain's prior is worth (a beta prior)."""
 
-    strength: float = 20.0
+    strength: float = PRIOR_STRENGTH
 
 
 class BaseRate(EncodedLearner[None]):
     """The running rate, starting from the prior; an example of weight w counts as w examples."""
 
-    def __init__(self, name: str, width: int, prior: float, chosen: BaseRateOptions) -> None:
+    def __init__(self, name: str, seen: Inputs, prior: float, chosen: BaseRateOptions) -> None:
         super().__init__(name)
-        self._width = width
+        self._inputs = seen
         self._positives = prior * chosen.strength
         self._total = chosen.strength
 
     def _see(self, vector: Sequence[float]) -> None:
-        if len(vector) != self._width:
-            raise ValueError(f"vector of {len(vector)}; expected {self._width} numbers")
+        self._inputs.check(vector)
 
     def _score(self, seen: None) -> float:
         return self._positives / self._total
@@ -42,11 +41,11 @@ class BaseRate(EncodedLearner[None]):
 
     def export(self) -> bytes:
         """A graph that gives the rate n times."""
-        graph = Graph(self.name, self._width)
+        graph = Graph(self.name, self._inputs.width)
         return graph.finish(graph.repeated(self._positives / self._total))
 
 
 def make(spec: LearnerSpec, domain: Domain, seed: int) -> BaseRate:
     """The base rate of a domain; nothing in it is random."""
-    width = inputs(domain, spec.columns).width
-    return BaseRate(spec.name, width, domain.prior, options(spec, BaseRateOptions))
+    seen = inputs(domain, spec.columns)
+    return BaseRate(spec.name, seen, domain.prior, options(spec, BaseRateOptions))

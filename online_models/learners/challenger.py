@@ -23,7 +23,7 @@ from online_models.forest import Forest, Growing
 from online_models.learners.encoding import Inputs, inputs
 from online_models.learners.learner import EncodedLearner, Reaction
 from online_models.learners.logits import sigmoid
-from online_models.learners.options import options
+from online_models.learners.options import PRIOR_STRENGTH, options
 from online_models.learners.rates import HUGE
 from online_models.samples.reservoirs import Decayed
 from schemas.declare import Domain, LearnerSpec
@@ -80,14 +80,13 @@ class Challenger(EncodedLearner[F8]):
     def _forget(self) -> None:
         chosen = self._options
         self._kept: Decayed[_Kept] = Decayed(chosen.size, chosen.half_life, self._seed)
-        self._positives, self._total = 20.0 * self._prior, 20.0
+        self._positives, self._total = PRIOR_STRENGTH * self._prior, PRIOR_STRENGTH
         self._next = self.examples + chosen.first
         self._start = 0.0
         self._forest: Forest | None = None
 
     def _see(self, vector: Sequence[float]) -> F8:
-        if len(vector) != self._inputs.width:
-            raise ValueError(f"vector of {len(vector)}; expected {self._inputs.width} numbers")
+        self._inputs.check(vector)
         numbers = np.array(vector, np.float64)[self._columns]
         return np.where(np.abs(numbers) <= HUGE, numbers, np.nan)
 

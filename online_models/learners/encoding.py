@@ -34,6 +34,11 @@ class Inputs:
         """Where in the vector the categories begin."""
         return self.width - len(self.categories)
 
+    def check(self, vector: Sequence[float]) -> None:
+        """Raises ValueError for a vector of another length."""
+        if len(vector) != self.width:
+            raise ValueError(f"vector of {len(vector)}; expected {self.width} numbers")
+
 
 def inputs(domain: Domain, columns: Literal["all", "static"]) -> Inputs:
     """What a learner of this domain sees: with `static`, no features of entities."""
@@ -67,8 +72,7 @@ class Encoding:
         }
 
     def _logs(self, vector: Sequence[float]) -> list[float]:
-        if len(vector) != self.inputs.width:
-            raise ValueError(f"vector of {len(vector)}; expected {self.inputs.width} numbers")
+        self.inputs.check(vector)
         numbers = np.array(vector[: len(self.inputs.numerics)], dtype=np.float64)
         logs: list[float] = signed_log(numbers).tolist()
         return logs

@@ -20,7 +20,7 @@ from online_models.export.parts import add_forest
 from online_models.forest import Forest, Growing
 from online_models.learners.encoding import Encoding, Inputs, inputs, undo_signed_log
 from online_models.learners.learner import EncodedLearner
-from online_models.learners.options import options
+from online_models.learners.options import PRIOR_STRENGTH, options
 from schemas.declare import Domain, LearnerSpec
 
 Node: TypeAlias = Branch | HTLeaf | None
@@ -35,7 +35,7 @@ class HoeffdingTreeOptions:
     max_depth: int = 15
     delta: float = 1e-7
     tau: float = 0.05
-    strength: float = 20.0
+    strength: float = PRIOR_STRENGTH
 
 
 class _WithoutGenerators(dict[bool, Gaussian]):
@@ -64,8 +64,11 @@ class HoeffdingTree(EncodedLearner[dict[str, float]]):
     def __init__(self, name: str, seen: Inputs, prior: float, chosen: HoeffdingTreeOptions) -> None:
         super().__init__(name)
         self._encoding = Encoding(seen)
-        self._prior = prior
-        self._strength = chosen.strength
+        self._prior, self._chosen = prior, chosen
+        self._grow_anew()
+
+    def _grow_anew(self) -> None:
+        chosen = self._chosen
         self._tree = tree.HoeffdingTreeClassifier(
             grace_period=chosen.grace_period,
             max_depth=chosen.max_depth,
@@ -89,12 +92,7 @@ class HoeffdingTree(EncodedLearner[dict[str, float]]):
         self._tree.learn_one(seen, positive, w=weight)
 
     def _rate(self, leaf: HTLeaf | None) -> float:
-        if leaf is None:
-            return self._prior
-        positives: float = leaf.stats.get(True, 0.0)
-        total = positives + leaf.stats.get(False, 0.0) + self._strength
-        rate: float = (positives + self._prior * self._strength) / total
-        return rate
+        return leaf_rate(leaf, self._prior, self._chosen.strength)
 
     def export(self) -> bytes:
         """One TreeEnsemble on the vector itself: its splits are those of the logarithms, undone."""
@@ -105,6 +103,16 @@ class HoeffdingTree(EncodedLearner[dict[str, float]]):
         clean, _ = graph.cleaned(self._encoding.inputs.first_category)
         forest = as_forest([root], [self._rate], self._encoding.inputs)
         return graph.finish(add_forest(graph, clean, forest))
+
+
+def leaf_rate(leaf: HTLeaf | None, prior: float, strength: float) -> float:
+    """The rate of positives in a leaf, which starts as `strength` examples of the prior."""
+    if leaf is None:
+        return prior
+    positives: float = leaf.stats.get(True, 0.0)
+    total = positives + leaf.stats.get(False, 0.0) + strength
+    rate: float = (positives + prior * strength) / total
+    return rate
 
 
 def as_forest(roots: Sequence[Node], rates: Sequence[Rate], seen: Inputs) -> Forest:

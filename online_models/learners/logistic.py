@@ -102,11 +102,10 @@ class Logistic(EncodedLearner[_Seen]):
 
     def _read(self, vectors: Sequence[Sequence[float]]) -> tuple[F8, F8, NDArray[np.bool_]]:
         """The vectors, their numbers' signed logarithms (0 where unknown), and which are known."""
-        width, count = self._inputs.width, len(self._inputs.numerics)
         for vector in vectors:
-            if len(vector) != width:
-                raise ValueError(f"vector of {len(vector)}; expected {width} numbers")
-        whole = np.array(vectors, np.float64).reshape(-1, width)
+            self._inputs.check(vector)
+        count = len(self._inputs.numerics)
+        whole = np.array(vectors, np.float64).reshape(-1, self._inputs.width)
         known = np.isfinite(whole[:, :count])
         logs = signed_log(whole[:, :count])
         logs[~known] = 0.0

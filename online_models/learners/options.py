@@ -17,6 +17,9 @@ from schemas.declare import DeclarationError, LearnerSpec
 AROUND = ("calibrate", "keep", "positives", "rehearse", "kept")
 """Options around a learner of any kind; see `online_models.learners.wrapped`."""
 
+PRIOR_STRENGTH = 20.0
+"""How many examples the domain's prior is worth, where a spec does not say."""
+
 _SENSE: Mapping[str, Callable[[float], bool]] = {
     "0 or more": lambda value: value >= 0,
     "above 0": lambda value: value > 0,

@@ -17,6 +17,7 @@ from online_models.export.graph import Graph
 from online_models.export.parts import bucket_values
 from online_models.learners.buckets import Buckets
 from online_models.learners.encoding import Inputs
+from online_models.learners.options import PRIOR_STRENGTH
 
 F8 = NDArray[np.float64]
 
@@ -32,19 +33,18 @@ class Row(NamedTuple):
 
 
 class Rates:
-    """Counts of every bucket, each starting as `strength` examples of the prior."""
+    """Counts of every bucket, each starting as `PRIOR_STRENGTH` examples of the prior."""
 
-    def __init__(self, seen: Inputs, prior: float, strength: float = 20.0) -> None:
+    def __init__(self, seen: Inputs, prior: float) -> None:
         self.inputs = seen
         self._buckets = Buckets(seen)
         self._prior = prior
-        self._positives = np.full(self._buckets.end, prior * strength)
-        self._totals = np.full(self._buckets.end, strength)
+        self._positives = np.full(self._buckets.end, prior * PRIOR_STRENGTH)
+        self._totals = np.full(self._buckets.end, PRIOR_STRENGTH)
 
     def row(self, vector: Sequence[float]) -> Row:
         """What trees see of a vector; raises ValueError on a wrong length."""
-        if len(vector) != self.inputs.width:
-            raise ValueError(f"vector of {len(vector)}; expected {self.inputs.width} numbers")
+        self.inputs.check(vector)
         whole = np.array(vector, dtype=np.float64)
         numbers = whole[: len(self.inputs.numerics)]
         places = self._buckets.places(whole)

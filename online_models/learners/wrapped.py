@@ -17,7 +17,7 @@ from online_models.export.graph import Graph
 from online_models.learners.blending import Blend
 from online_models.learners.learner import Learner, Reaction
 from online_models.learners.logits import NARROW, logit, sigmoid
-from online_models.learners.options import AROUND, options
+from online_models.learners.options import AROUND, PRIOR_STRENGTH, options
 from online_models.samples.reservoirs import Uniform
 from schemas.declare import DeclarationError, LearnerSpec
 
@@ -126,7 +126,7 @@ class Resampled:
         self._chosen = chosen
         self._rng = np.random.default_rng(seed)
         self._reservoir: Uniform[tuple[float, ...]] = Uniform(chosen.kept, seed)
-        self._positives, self._total = 20.0 * prior, 20.0
+        self._positives, self._total = PRIOR_STRENGTH * prior, PRIOR_STRENGTH
 
     def predict(self, vector: Sequence[float]) -> float:
         """See `Learner.predict`."""
