@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.drift.command import drift
 from benchmarks.faults.command import chaos
 from benchmarks.freshness.command import freshness
 from benchmarks.latency.command import latency
 from benchmarks.learning.command import learning
 from benchmarks.peers.command import peers
 from benchmarks.proofs.command import parity
+from benchmarks.routing.command import routing
 from benchmarks.streams.command import streams
 from infra import terminal
 from infra.arguments import number
 
 app = typer.Typer(name="bench", help="Measure it.", no_args_is_help=True)
-for each in (latency, freshness, chaos, streams, learning, peers, parity):
+for each in (latency, freshness, chaos, streams, learning, peers, drift, routing, parity):
     app.command()(each)
 
 
@@ -39,35 +41,6 @@ def compare(
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
     terminal.out.print(report.compared(found))
-
-
-@app.command()
-def drift(
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Quiet worlds; planted ones in proportion.")
-    ] = 50,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path("bench"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the streams.")] = 2,
-) -> None:
-    """False alarms against the budget, and how soon planted drift is found; minutes of work."""
-    from benchmarks.drift import run as measured
-
-    measured.main(seeds, out, workers)
-
-
-@app.command()
-def routing(
-    seeds: Annotated[int, typer.Option(min=1, help="Worlds of payments.")] = 5,
-    logs: Annotated[int, typer.Option(min=1, help="Drawn logs of each case.")] = 400,
-    quick: Annotated[bool, typer.Option("--quick", help="One short world, 50 logs.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path(
-        "reports/bench/routing"
-    ),
-) -> None:
-    """Regret of every policy, intervals of judged policies, hidden outcomes; minutes of work."""
-    from benchmarks.routing import run as measured
-
-    measured.main(seeds, logs, quick, out)
 
 
 if __name__ == "__main__":

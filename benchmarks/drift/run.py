@@ -1,8 +1,5 @@
 """False alarms against the budget, and how soon planted drift is found, beside other detectors.
 
-    python -m benchmarks.drift.run                 50 quiet worlds of payments, 25 of each planted
-    python -m benchmarks.drift.run --seeds 5
-
 Nothing drifts in the quiet runs: every alarm there is false. In the planted runs the first alarm
 after the drift finds it, within 45 days. False alarms fall into those days too: how often they do
 is counted in the quiet runs, in the same 45 days, and stands beside as found by chance.
@@ -12,21 +9,19 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-import typer
 from rich.console import Console
 from rich.progress import track
 
 from benchmarks.drift.detectors import DETECTORS
 from benchmarks.drift.generators import SYNTHETIC, SYNTHETIC_PLANTED, synthetic_stream
-from benchmarks.drift.pictures import draw
-from benchmarks.drift.tally import Tally, table
+from benchmarks.drift.tally import Tally
 from benchmarks.drift.worlds import EPOCH, KINDS, PLANTED, Stream, payments_stream
 from schemas.declare import DAY
 
@@ -88,25 +83,8 @@ def measure(seeds: int, workers: int, tell: Callable[[list[Tally]], None]) -> li
     return list(tallies.values())
 
 
-def main(
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Quiet streams of a kind; planted ones in proportion.")
-    ] = 50,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path("bench"),
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the streams.")] = 2,
-) -> None:
-    """False alarms against the budget, and how soon planted drift is found."""
-    out.mkdir(parents=True, exist_ok=True)
-
-    def keep(tallies: list[Tally]) -> None:
-        rows = [{**asdict(t), "rate": t.rate, "interval": t.interval()} for t in tallies]
-        (out / "drift.json").write_text(json.dumps(rows, indent=1))
-
-    tallies = measure(seeds, workers, keep)
-    Console(width=120).print(table(tallies))
-    draw(tallies, out / "drift.png")
-    print(f"kept in {out}/")
-
-
-if __name__ == "__main__":
-    typer.run(main)
+def keep(path: Path, tallies: Sequence[Tally]) -> None:
+    """Writes the tallies to a file of JSON."""
+    rows = [{**asdict(t), "rate": t.rate, "interval": t.interval()} for t in tallies]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1))

@@ -1,8 +1,5 @@
 """What routing earns: regret of every policy, intervals of judged policies, hidden outcomes.
 
-    python -m benchmarks.routing.run                 5 worlds of payments, 400 logs a case
-    python -m benchmarks.routing.run --quick         one short world
-
 On payments with planted change. The learners' answers are computed once in a world; every policy
 then chooses among them, its rewards coming days later, as in the stream.
 """
@@ -13,21 +10,32 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks.routing.hidden import SHARES, Lived, live
 from benchmarks.routing.logs import CASES, Covered, cover, pool
+from benchmarks.routing.pictures import draw
 from benchmarks.routing.regret import RUNS, Regret, choices, regret
-from benchmarks.routing.worlds import DAYS, MONEY, PLANTED, Arms, arms
+from benchmarks.routing.worlds import MONEY, PLANTED, Arms, arms
 
 QUICK_DAYS = 150
+QUICK_LOGS = 50
 HIDDEN_SEEDS = 3
+
+
+class Found(NamedTuple):
+    """What routing earned: regret by policy of every world, intervals, and hidden outcomes."""
+
+    seeds: int
+    days: int
+    regret: dict[str, list[Regret]]
+    covered: list[Covered]
+    lived: list[Lived]
 
 
 def regrets(worlds: Sequence[Arms]) -> dict[str, list[Regret]]:
@@ -52,39 +60,35 @@ def hidden(seeds: int, days: int) -> list[Lived]:
     return [live(seed, share, days, PLANTED) for seed, share in shown]
 
 
-def main(
-    seeds: Annotated[int, typer.Option(min=1, help="Worlds of payments.")] = 5,
-    logs: Annotated[int, typer.Option(min=1, help="Drawn logs of each case.")] = 400,
-    quick: Annotated[bool, typer.Option("--quick", help="One short world, 50 logs.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path(
-        "reports/bench/routing"
-    ),
-    answers: Annotated[
-        Path | None, typer.Option(help="Folder that keeps learners' answers.")
-    ] = None,
-) -> None:
-    """Regret of every policy, coverage of the judge's intervals, and hidden outcomes."""
-    from benchmarks.routing.pictures import draw
-
-    days = QUICK_DAYS if quick else DAYS
-    seeds, logs = (1, min(logs, 50)) if quick else (seeds, logs)
+def measure(seeds: int, days: int, logs: int, answers: Path | None) -> Found:
+    """All of it, on so many worlds of so many days; learners' answers are kept in `answers`."""
     shown = track(range(seeds), "worlds", console=Console(stderr=True))
     worlds = [arms(seed, days, folder=answers) for seed in shown]
     found, covered = regrets(worlds), coverage(worlds[0], logs)
-    lived = hidden(min(seeds, HIDDEN_SEEDS), days)
-    console = Console(width=120)
-    for table in (regret_table(found), coverage_table(covered), hidden_table(lived)):
-        console.print(table)
-    out.mkdir(parents=True, exist_ok=True)
+    return Found(seeds, days, found, covered, hidden(min(seeds, HIDDEN_SEEDS), days))
+
+
+def quick(logs: int, answers: Path | None) -> Found:
+    """All of it on one short world."""
+    return measure(1, QUICK_DAYS, min(logs, QUICK_LOGS), answers)
+
+
+def keep(found: Found, folder: Path) -> None:
+    """Writes `routing.json` and `routing.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
     kept = {
-        "seeds": seeds, "days": days, "planted": PLANTED, "reward": asdict(MONEY),
-        "regret": {name: [asdict(one) for one in runs] for name, runs in found.items()},
-        "coverage": [asdict(row) for row in covered],
-        "hidden": [{**asdict(one), "name": one.name} for one in lived],
+        "seeds": found.seeds, "days": found.days, "planted": PLANTED, "reward": asdict(MONEY),
+        "regret": {name: [asdict(one) for one in runs] for name, runs in found.regret.items()},
+        "coverage": [asdict(row) for row in found.covered],
+        "hidden": [{**asdict(one), "name": one.name} for one in found.lived],
     }  # fmt: skip
-    (out / "routing.json").write_text(json.dumps(kept, indent=1) + "\n")
-    draw(found, covered, lived, PLANTED, out / "routing.png")
-    console.print(f"kept in {out}/")
+    (folder / "routing.json").write_text(json.dumps(kept, indent=1) + "\n")
+    draw(found.regret, found.covered, found.lived, PLANTED, folder / "routing.png")
+
+
+def tables(found: Found) -> list[Table]:
+    """What was found, for a person."""
+    return [regret_table(found.regret), coverage_table(found.covered), hidden_table(found.lived)]
 
 
 def regret_table(found: Mapping[str, Sequence[Regret]]) -> Table:
@@ -133,7 +137,3 @@ def hidden_table(lived: Sequence[Lived]) -> Table:
 def _spread(values: Sequence[float]) -> str:
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return f"{np.mean(values):,.0f} ± {spread:,.0f}"
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from benchmarks.commands import app
 from benchmarks.drift import detectors as bench
+from benchmarks.drift import run as command
 from benchmarks.drift.generators import synthetic_stream
 from benchmarks.drift.run import CHANGED, FRESH, runs
 from benchmarks.drift.tally import Tally
@@ -94,3 +100,23 @@ def test_every_case_has_streams_of_its_own_that_no_threshold_was_made_on() -> No
     planted = [run for run in wanted if run.case == "payments, label"]
     assert [run.seed for run in quiet] == list(range(FRESH, FRESH + 10))
     assert [run.seed for run in planted] == list(range(CHANGED, CHANGED + 5))
+
+
+def test_the_command_keeps_and_shows_what_was_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = Tally("payments", bench.ALWAYS, runs=3, days=90.0, false=6)
+    planted = Tally("payments, label", bench.ALWAYS, runs=2, planted=2, found=1, delays=[4.5])
+
+    def measure(seeds: int, workers: int, tell: Callable[[list[Tally]], None]) -> list[Tally]:
+        assert (seeds, workers) == (3, 2)
+        tell([quiet, planted])
+        return [quiet, planted]
+
+    monkeypatch.setattr(command, "measure", measure)
+    ran = CliRunner().invoke(app, ["drift", "--seeds", "3", "--out", str(tmp_path / "new")])
+    assert ran.exit_code == 0, ran.output
+    assert "4.5 d" in ran.output
+    kept = json.loads((tmp_path / "new" / "drift.json").read_text())
+    assert (kept[0]["case"], kept[0]["rate"]) == ("payments", 2.0)
+    assert (tmp_path / "new" / "drift.png").exists()

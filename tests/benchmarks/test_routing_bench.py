@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from benchmarks.commands import app
 from benchmarks.drift.worlds import EPOCH
 from benchmarks.learning.asked import Asked
 from benchmarks.routing import hidden
+from benchmarks.routing import run as command
 from benchmarks.routing.logs import SPLIT, Case, cover, drawn, pool, truth
 from benchmarks.routing.regret import Run, choices, regret
 from benchmarks.routing.worlds import MONEY, NAMES, SINCE, Arms, arms, domain_of, rewards
@@ -134,3 +137,21 @@ def test_a_stopped_payment_teaches_nothing_but_a_share(monkeypatch: pytest.Monke
     assert found[0.0] == 0.0
     assert found[None] > 1_000
     assert found[0.2] == pytest.approx(found[None], rel=0.1)
+
+
+def test_the_command_measures_what_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+
+    def measure(*given: object) -> command.Found:
+        told.append(given)
+        return command.Found(1, 1, {}, [], [])
+
+    monkeypatch.setattr(command, "measure", measure)
+    monkeypatch.setattr(command, "draw", lambda *found: None)
+    for options in ([], ["--quick", "--answers", str(tmp_path)], ["--quick", "--logs", "7"]):
+        ran = CliRunner().invoke(app, ["routing", *options, "--out", str(tmp_path)])
+        assert ran.exit_code == 0, ran.output
+    assert told == [(5, 240, 400, None), (1, 150, 50, tmp_path), (1, 150, 7, None)]
+    assert (tmp_path / "routing.json").exists()
