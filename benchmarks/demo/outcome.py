@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.demo.following import SERVED
+from benchmarks.demo.periods import Span, months, periods, steps
 from benchmarks.demo.replay import Replayed
 from infra import inspection
 from infra.settings import Settings
 from online_models.evaluation import log_loss, roc_auc, weight_of
-from schemas.declare import DAY, HOUR, Domain, Label, Stopping, Unlabelled
+from schemas.declare import Domain, Label, Stopping, Unlabelled
 
 HIDDEN = "stopped, outcome hidden"
 
-FEWEST = 30
-"""Examples below which a half tells nothing."""
-
-BINS = 40
-"""Most points of a line over time."""
-
-_WIDTHS = [HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, *(n * DAY for n in (1, 2, 3, 7, 14, 30))]
 _PERCENTILES = (1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 99.9)
 
 
@@ -174,11 +166,13 @@ def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: floa
         seconds=seconds,
         counts=counts,
         periods={
-            name: {who: line.within(*period) for who, line in lines.items()}
+            name: _qualities(lines, period)
             for name, period in periods(asked, *span, domain.timezone).items()
         },
-        months=months(lines, *span, domain.timezone),
-        timeline=timeline(lines, *span),
+        months={
+            name: _qualities(lines, month) for name, month in months(*span, domain.timezone).items()
+        },
+        timeline=[Point(step[0], _qualities(lines, step)) for step in steps(*span)],
         latency=latency(replayed.latencies, settings.budget_ms),
         versions=versions,
         dead_letters=dict(letters),
@@ -232,60 +226,8 @@ def _predictions(
     return found, answers.total(), hidden, degraded
 
 
-def periods(
-    asked: NDArray[np.int64], first: int, last: int, timezone: str
-) -> dict[str, tuple[int, int]]:
-    """The whole run, the second half of its examples, and every quarter it has nine tenths of.
-
-    Not the second half of its time: of the last questions few labels have come.
-    """
-    found = {"whole run": (first, last)}
-    if len(asked) >= 2 * FEWEST:
-        found["second half of the examples"] = (int(np.median(asked)), last)
-    for name, begin, end in _quarters(first, last, timezone):
-        if min(last, end) - max(first, begin) >= 0.9 * (end - begin):
-            found[name] = (begin, end)
-    return found
-
-
-def _quarters(first: int, last: int, timezone: str) -> Iterator[tuple[str, int, int]]:
-    names = ("January–March", "April–June", "July–September", "October–December")
-    for number, begin, end in _calendar(first, last, timezone, 3):
-        yield f"{names[number % 4]} {number // 4}", begin, end
-
-
-def months(
-    lines: Mapping[str, Line], first: int, last: int, timezone: str
-) -> dict[str, dict[str, Quality]]:
-    """All lines by month of the calendar, as 2013-07; the first and the last may be incomplete."""
-    return {
-        f"{number // 12}-{number % 12 + 1:02}": {
-            who: line.within(begin, end) for who, line in lines.items()
-        }
-        for number, begin, end in _calendar(first, last, timezone, 1)
-    }
-
-
-def _calendar(first: int, last: int, timezone: str, every: int) -> Iterator[tuple[int, int, int]]:
-    """Number since year 0, begin and end of the spans of `every` months that meet [first, last)."""
-    zone = ZoneInfo(timezone)
-    year, of_year = datetime.fromtimestamp(first / 1000, zone).year, 12 // every
-    for number in range(of_year * year, of_year * (year + 2)):
-        begin, end = (
-            round(datetime(n // of_year, n % of_year * every + 1, 1, tzinfo=zone).timestamp() * 1e3)
-            for n in (number, number + 1)
-        )
-        if begin < last and end > first:
-            yield number, begin, end
-
-
-def timeline(lines: Mapping[str, Line], first: int, last: int) -> list[Point]:
-    """All lines in equal steps of time, at most `BINS` of them."""
-    width = next((w for w in _WIDTHS if (last - first) / w <= BINS), _WIDTHS[-1])
-    return [
-        Point(begin, {who: line.within(begin, begin + width) for who, line in lines.items()})
-        for begin in range(first // width * width, last, width)
-    ]
+def _qualities(lines: Mapping[str, Line], span: Span) -> dict[str, Quality]:
+    return {who: line.within(*span) for who, line in lines.items()}
 
 
 def latency(seconds: Sequence[float], budget_ms: float) -> Latency:

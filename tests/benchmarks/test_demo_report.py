@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.demo.following import SERVED
-from benchmarks.demo.outcome import HIDDEN, Latency, Outcome, Quality, _Rows, common, periods
+from benchmarks.demo.outcome import HIDDEN, Latency, Outcome, Quality, _Rows, common
 from benchmarks.demo.replay import happens
 from benchmarks.demo.report import markdown
 from schemas.dataset import Stamped
@@ -35,12 +35,6 @@ def test_an_arm_far_behind_the_first_does_not_shorten_the_others() -> None:
     shared, _ = common({SERVED: _ids(100), "one": _ids(40), "other": _ids(30)})
     assert shared == _ids(30)
     assert common({SERVED: set(), "quick": set()}) == (set(), {SERVED: 0, "quick": 0})
-
-
-def test_the_second_half_is_of_the_examples() -> None:
-    asked = np.array([*range(100), 10_000, 20_000])
-    assert periods(asked, 0, 20_001, "UTC")["second half of the examples"] == (50, 20_001)
-    assert list(periods(asked[:59], 0, 59, "UTC")) == ["whole run"]
 
 
 def _outcome(**changes: Any) -> Outcome:
