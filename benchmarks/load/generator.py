@@ -1,9 +1,8 @@
-"""The open-loop load generator, a process of its own: `python -m benchmarks.load.generator FOLDER`.
+"""The load generator's open loop.
 
-It reads `plan.json` and `bodies` in FOLDER and writes `record.npz` and `facts.json` there. Each
-request is sent at its moment of the schedule whatever became of those before; where no connection
-is free, more are opened, and a request that has to wait for one keeps its intended time: nothing
-the server does slows the schedule (no coordinated omission: Gil Tene, "How NOT to measure
+Each request is sent at its moment of the schedule whatever became of those before; where no
+connection is free, more are opened, and a request that has to wait for one keeps its intended time:
+nothing the server does slows the schedule (no coordinated omission: Gil Tene, "How NOT to measure
 latency"). Numbers of one request are plain stores into arrays; statistics come afterwards.
 """
 
@@ -11,20 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 import time
 from array import array
 from collections import deque
-from pathlib import Path
 
-import msgspec
 import numpy as np
-import uvloop
 
 from benchmarks.load import answers, arrivals
 from benchmarks.load.alarm import Alarm
 from benchmarks.load.connection import IDLE, Connection
-from benchmarks.load.plan import SLOT, Facts, Plan, Record, Swap, Target, save_record
+from benchmarks.load.plan import SLOT, Facts, Plan, Record, Swap, Target
 from benchmarks.load.reach import PATIENCE_S, reach, reason
 
 _now = time.perf_counter_ns
@@ -254,55 +249,3 @@ def _request(target: Target, body: bytes, id_length: int) -> tuple[bytes, bytes]
         f"Content-Length: {len(before) + id_length + len(after)}\r\n\r\n"
     )
     return head.encode() + before, after
-
-
-class ClosedLoad(Load):
-    """Every connection asks again as soon as it is answered, for `plan.closed_s` seconds.
-
-    It shows the most that a server can do, and nothing of its latency: a slow answer puts off the
-    next question.
-    """
-
-    def _begin(self) -> None:
-        self.facts.started = time.time_ns() // 1_000_000
-        self.start = _now()
-        self.cpu = time.process_time(), time.perf_counter()
-        self.loop.call_later(self.plan.closed_s, self._over)
-        for connection in [self.free.popleft() for _ in range(len(self.free))]:
-            self.free_connection(connection)
-
-    def free_connection(self, connection: Connection) -> None:
-        """Ask the next question at once."""
-        if not self.start:
-            self.free.append(connection)
-        elif self.next < self.end:
-            self.next += 1
-            moment = _now()
-            self.schedule[self.next - 1] = moment - self.start
-            self.reached[self.next - 1] = moment
-            self._send(connection, self.next - 1)
-
-    def _over(self) -> None:
-        """The time is up; or all requests were used before, and the rate is of these."""
-        used, since = self.cpu
-        self.facts.cpu = (time.process_time() - used) / (time.perf_counter() - since)
-        self.end = self.next
-        self.loop.call_later(self.plan.drain_s, self.finished.set)
-        self._finish_when_settled()
-
-
-async def _run(folder: Path) -> None:
-    plan = msgspec.json.decode((folder / "plan.json").read_bytes(), type=Plan)
-    load = (ClosedLoad if plan.closed_s else Load)(
-        plan, (folder / "bodies").read_bytes().split(b"\n")
-    )
-    record = await load.run()
-    save_record(folder / "record.npz", record)
-    (folder / "facts.json").write_bytes(msgspec.json.encode(load.facts))
-
-
-if __name__ == "__main__":
-    try:
-        uvloop.run(_run(Path(sys.argv[1])))
-    except (ConnectionError, ValueError, OSError) as error:
-        sys.exit(str(error))

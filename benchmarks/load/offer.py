@@ -38,7 +38,7 @@ def offer(plan: Plan, bodies: list[bytes]) -> tuple[Record, Facts]:
 
 
 def _generate(folder: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.load.generator", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.load", str(folder)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise LoadError(done.stderr.strip() or f"the generator ended with {done.returncode}")

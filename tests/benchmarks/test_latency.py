@@ -142,7 +142,7 @@ def starving() -> Iterator[None]:
         while not over.wait(0.1):
             for child in psutil.Process().children():
                 with suppress(psutil.NoSuchProcess):
-                    if "benchmarks.load.generator" in child.cmdline():
+                    if "benchmarks.load" in child.cmdline():
                         child.suspend()
                         over.wait(0.1)
                         child.resume()
