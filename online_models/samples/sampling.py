@@ -7,13 +7,12 @@ published under a version.
 from __future__ import annotations
 
 import math
-import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from online_models.samples.reservoirs import Decayed, Stratified, Uniform, Weighted
+from online_models.samples.kinds import KINDS, Kept, Reservoir, Row, make
 from schemas.declare import Domain, Sample
 
 PART_BYTES = 900_000
@@ -22,24 +21,6 @@ _NUMBER_BYTES, _ROW_BYTES = 8, 400
 
 Example = Mapping[str, Any]
 Record = dict[str, Any]
-
-
-class Row(NamedTuple):
-    """What is kept of an example; in the order of the fields of `sampled` in `sample.avsc`."""
-
-    id: str
-    time: int
-    asked: int
-    vector: array[float]
-    label: float
-    probability: float
-    model: str
-    version: int
-    arm: str
-    slices: Mapping[str, str]
-
-
-Reservoir = Uniform[Row] | Weighted[Row] | Decayed[Row] | Stratified[Row]
 
 
 @dataclass(slots=True)
@@ -63,8 +44,8 @@ class Sampling:
     ) -> None:
         self._domain = domain
         self._sample = sample
-        self._column = domain.vector_names.index(sample.by[0]) if sample.kind == "weighted" else 0
         self.state = state or State(sample, make(sample, seed))
+        self._kind = KINDS[sample.kind](domain, sample, self.state.reservoir)
 
     def take(self, examples: Sequence[Example]) -> list[Record]:
         """Offers the examples; gives the parts of the newest snapshot that fell due, or none.
@@ -83,7 +64,7 @@ class Sampling:
 
     def snapshot(self) -> list[Record]:
         """The sample as it is now, in parts that a broker takes."""
-        state, rows = self.state, list(self._rows())
+        state, rows = self.state, [_record(kept) for kept in self._kind.kept()]
         each = max(1, PART_BYTES // (_ROW_BYTES + _NUMBER_BYTES * len(self._domain.vector_names)))
         parts = max(1, math.ceil(len(rows) / each))
         head = {
@@ -95,7 +76,7 @@ class Sampling:
             "domain": self._domain.name,
             "kind": self._sample.kind,
             "size": self._sample.size,
-            "strata": self._strata(),
+            "strata": self._kind.strata(),
         }
         return [
             {**head, "part": part, "rows": rows[part * each : (part + 1) * each]}
@@ -134,59 +115,7 @@ class Sampling:
         state.since = min(times) if state.version == 0 else min(state.since, *times)
         state.time = max(times) if state.version == 0 else max(state.time, *times)
         state.version += len(rows)
-        reservoir = self.state.reservoir
-        if isinstance(reservoir, Uniform):
-            reservoir.extend(rows)
-        elif isinstance(reservoir, Decayed):
-            reservoir.extend(rows, times)
-        elif isinstance(reservoir, Stratified):
-            reservoir.extend(rows, [stratum(self._sample.by, row) for row in rows])
-        else:
-            weighed = [row for row in rows if row.vector[self._column] > 0]  # unknown ones are not
-            reservoir.extend(weighed, self._log_weights(weighed))
-
-    def _log_weights(self, rows: Sequence[Row]) -> list[float]:
-        return [math.log(row.vector[self._column]) for row in rows]
-
-    def _rows(self) -> Iterator[Record]:
-        reservoir = self.state.reservoir
-        if isinstance(reservoir, Stratified):
-            for name in sorted(reservoir.strata):
-                yield from _records(reservoir.strata[name], name)
-        elif isinstance(reservoir, Uniform):
-            yield from _records(reservoir, "")
-        else:
-            rows = reservoir.items
-            if isinstance(reservoir, Decayed):
-                weights = reservoir.stands_for([row.time for row in rows])
-            else:
-                weights = reservoir.stands_for(self._log_weights(rows))
-            yield from (_record(row, "", weight) for row, weight in zip(rows, weights, strict=True))
-
-    def _strata(self) -> dict[str, int]:
-        reservoir = self.state.reservoir
-        if not isinstance(reservoir, Stratified):
-            return {}
-        return {name: reservoir.strata[name].seen for name in sorted(reservoir.strata)}
-
-
-def make(sample: Sample, seed: int) -> Reservoir:
-    """An empty reservoir as declared; each sample draws its own numbers."""
-    own = seed ^ zlib.crc32(sample.name.encode())
-    if sample.kind == "uniform":
-        return Uniform(sample.size, own)
-    if sample.kind == "weighted":
-        return Weighted(sample.size, own)
-    if sample.kind == "decayed":
-        return Decayed(sample.size, sample.half_life, own)
-    return Stratified(sample.size, own)
-
-
-def stratum(by: Sequence[str], row: Row) -> str:
-    """The stratum of a row: its label and slices as declared, joined by `|`."""
-    return "|".join(
-        f"{row.label:g}" if name == "label" else row.slices.get(name, "") for name in by
-    )
+        self._kind.offer(rows)
 
 
 def whole(records: Iterable[Record]) -> dict[str, Record]:
@@ -213,11 +142,7 @@ def _row(example: Example) -> Row:
     return Row(**{**kept, "vector": array("d", example["vector"])})
 
 
-def _records(reservoir: Uniform[Row], name: str) -> Iterator[Record]:
-    for row in reservoir.items:
-        yield _record(row, name, reservoir.seen / len(reservoir.items))
-
-
-def _record(row: Row, name: str, weight: float) -> Record:
+def _record(kept: Kept) -> Record:
+    row, stratum, weight = kept
     vector = row.vector.tolist()
-    return {**row._asdict(), "vector": vector, "stratum": name, "weight": weight}
+    return {**row._asdict(), "vector": vector, "stratum": stratum, "weight": weight}
