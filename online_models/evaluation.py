@@ -59,15 +59,6 @@ class Measures:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Measures of the examples with start <= time < end, in milliseconds."""
-
-    start: int
-    end: int
-    measures: Measures
-
-
 _NAN = math.nan
 NOTHING = Measures(0, _NAN, _NAN, _NAN, _NAN, _NAN, _NAN, effective=0.0)
 
@@ -138,29 +129,6 @@ def measure(
         calibration_error=calibration_error(y, p, w),
         effective=float(w.sum() ** 2 / (w**2).sum()) if len(w) else 0.0,
     )
-
-
-def prequential(
-    times: ArrayLike, labels: ArrayLike, probabilities: ArrayLike, window: int
-) -> list[Window]:
-    """Measures by window of event time; windows begin at multiples of `window` since the epoch.
-
-    Windows without examples are left out. Times in milliseconds, all arrays of shape [n], in any
-    order. Raises ValueError as `measure` does.
-    """
-    y, p, _ = _checked(labels, probabilities, None)
-    starts = np.asarray(times, dtype=np.int64) // window * window
-    if starts.shape != y.shape:
-        raise ValueError(f"{starts.shape} times and {y.shape} labels; expected as many")
-    if not len(y):
-        return []
-    order = np.argsort(starts, kind="stable")
-    begins, first = np.unique(starts[order], return_index=True)
-    parts = np.split(order, first[1:])
-    return [
-        Window(int(start), int(start) + window, measure(y[part], p[part]))
-        for start, part in zip(begins, parts, strict=True)
-    ]
 
 
 def area(positives: Counts, negatives: Counts) -> float:

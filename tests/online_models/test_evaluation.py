@@ -17,7 +17,6 @@ from online_models.evaluation import (
     CALIBRATION_BINS,
     Measures,
     measure,
-    prequential,
 )
 from online_models.tallies import Recent, Tally
 
@@ -116,22 +115,6 @@ def test_recent_forgets_the_oldest() -> None:
             held = slice(max(0, place - 300), place)
             expected = measure(labels[held], probabilities[held])
             assert astuple(recent.measures()) == pytest.approx(astuple(expected))
-
-
-def test_windows_are_cut_by_event_time_whatever_the_order() -> None:
-    labels, probabilities = answers(400)
-    times = np.arange(400) * 10 - 1_000
-    times[200:] += 50_000
-    shuffled = np.random.default_rng(0).permutation(400)
-    windows = prequential(times[shuffled], labels[shuffled], probabilities[shuffled], 500)
-    assert [(window.start, window.end) for window in windows] == [
-        (start, start + 500) for start in (-1000, -500, 0, 500, 51_000, 51_500, 52_000, 52_500)
-    ]
-    for window in windows:
-        held = (times >= window.start) & (times < window.end)
-        expected = measure(labels[held], probabilities[held])
-        assert astuple(window.measures) == pytest.approx(astuple(expected))
-    assert prequential([], [], [], 500) == []
 
 
 def test_one_class_or_nothing_gives_nan_where_undefined() -> None:
