@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,6 @@ SCORE_BINS = 2048
 """Of a Tally: equal widths of the logit within ±LOGIT_REACH."""
 
 LOGIT_REACH = 16.0
-
-Number = TypeVar("Number", int, float)
 
 
 class Recent:
@@ -90,7 +88,7 @@ def _answer(label: float, probability: float, weight: float) -> _Answer:
 
 
 class Tally:
-    """A stream's measures in bounded memory; two of them add up to that of both streams.
+    """A stream's measures in bounded memory.
 
     Scores are counted in bins of the logit, so ROC AUC and average precision treat two scores in
     one bin (at most 1.6 % apart in their odds) as equal; the other measures are exact.
@@ -118,17 +116,6 @@ class Tally:
         self._brier += brier
         self._squares += weight * weight
         self.examples += 1
-
-    def __add__(self, other: Tally) -> Tally:
-        both = Tally()
-        both.examples = self.examples + other.examples
-        both._squares = self._squares + other._squares
-        both._log_loss = self._log_loss + other._log_loss
-        both._brier = self._brier + other._brier
-        both._negatives = _added(self._negatives, other._negatives)
-        both._positives = _added(self._positives, other._positives)
-        both._gaps = _added(self._gaps, other._gaps)
-        return both
 
     def measures(self) -> Measures:
         """Of all examples so far."""
@@ -211,7 +198,3 @@ class Slices:
             self._values[name] = known + 1
             found = self.tallies.setdefault(key, Tally())
         return found
-
-
-def _added(a: Sequence[Number], b: Sequence[Number]) -> list[Number]:
-    return [x + y for x, y in zip(a, b, strict=True)]

@@ -96,15 +96,6 @@ def test_tally_follows_the_stream_in_bounded_memory(rate: float) -> None:
     assert sizes[1] < sizes[0] * 1.1
 
 
-def test_tallies_add_up() -> None:
-    labels, probabilities = answers(3_000)
-    whole, first, second = Tally(), Tally(), Tally()
-    for place, (label, probability) in enumerate(zip(labels, probabilities, strict=True)):
-        whole.update(float(label), float(probability))
-        (first if place < 1_000 else second).update(float(label), float(probability))
-    assert astuple((first + second).measures()) == pytest.approx(astuple(whole.measures()))
-
-
 def test_recent_forgets_the_oldest() -> None:
     labels, probabilities = answers(1_000)
     recent = Recent(size=300)

@@ -69,15 +69,15 @@ def test_an_example_of_weight_k_is_k_examples() -> None:
 
 def test_tallies_weigh_as_arrays_do() -> None:
     labels, probabilities, weights = (part[:1_500] for part in thinned(3))
-    recent, first, second, slices = Recent(700), Tally(), Tally(), Slices()
+    recent, whole, slices = Recent(700), Tally(), Slices()
     for place, each in enumerate(zip(*map(np.ndarray.tolist, thinned(3)), strict=True)):
         if place == len(labels):
             break
         recent.update(*each)
-        (first if place < 400 else second).update(*each)
+        whole.update(*each)
         slices.update({"parity": str(place % 2)}, *each)
     exact = measure(labels, probabilities, weights)
-    for tally in (first + second, slices.overall):
+    for tally in (whole, slices.overall):
         found = pickle.loads(pickle.dumps(tally)).measures()
         assert astuple(found) == pytest.approx(astuple(exact), rel=1e-2)
     odd = measure(labels[1::2], probabilities[1::2], weights[1::2])
