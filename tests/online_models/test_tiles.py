@@ -16,9 +16,9 @@ from benchmarks.proofs.reference import features_of
 from online_models.features.blobs import ForeignState, read_blob
 from online_models.features.finalise import features_at
 from online_models.features.layout import EntityLayout
-from online_models.features.merging import merge
 from online_models.features.tiles import TileTable
 from schemas.declare import Entity, Kind, count
+from tests.online_models.merging import merge
 
 Raw = tuple[str, dict[str, Any]]
 MakeEvent = Callable[[random.Random, int], Raw]

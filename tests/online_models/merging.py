@@ -1,4 +1,8 @@
-"""Merges the states of disjoint sets of events of one entity: the state of their union."""
+"""Merges the states of disjoint sets of events of one entity: the state of their union.
+
+No flow does; that it gives the same bytes is what exact sums promise
+(docs/decisions/0002-exact-sums.md).
+"""
 
 from __future__ import annotations
 
