@@ -35,11 +35,6 @@ class Cells:
         self._scratch = np.zeros(0, np.int64)
         self._view()
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held, with those kept for growth."""
-        return self._memory.nbytes + self._scratch.nbytes
-
     def add(self, blob: bytes | None) -> int:
         """A new row with the content of a blob, or a blank one; gives its number."""
         if self._free:

@@ -43,11 +43,6 @@ class TileTable:
     def __contains__(self, key: object) -> bool:
         return key in self._rows
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the rows, with those kept for growth; keys not counted."""
-        return self._cells.nbytes
-
     def missing(self, keys: Iterable[str]) -> list[str]:
         """The keys, each once, that are not loaded."""
         return [key for key in dict.fromkeys(keys) if key not in self._rows]
