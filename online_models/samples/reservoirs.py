@@ -245,12 +245,6 @@ class Stratified(Generic[T]):
         """How many items were offered."""
         return sum(stratum.seen for stratum in self.strata.values())
 
-    @property
-    def weights(self) -> list[float]:
-        """How many of the stream each of `items` stands for: seen over kept of its stratum."""
-        ordered = [self.strata[name] for name in sorted(self.strata)]
-        return [s.seen / len(s.items) for s in ordered for _ in s.items]
-
     def extend(self, items: Sequence[T], strata: Sequence[str]) -> None:
         """Offers the stream's next items with the names of their strata."""
         groups: dict[str, list[T]] = {}
