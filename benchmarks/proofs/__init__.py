@@ -1,1 +1,1 @@
-"""Proofs over the log: parity of served vectors, and that none knows the future."""
+"""Proofs over the log: parity of served vectors."""

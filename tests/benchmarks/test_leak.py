@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.learning.asked import Asked, Tables, asked_of
-from benchmarks.proofs.leaks import Known, Leak, Question, foreseen, leaks
 from schemas.dataset import Stamped, load
 from schemas.declare import DAY, HOUR, MINUTE, Domain, Entity, last
 from schemas.domains import load as load_domain
+from tests.benchmarks.leaks import Known, Leak, Question, foreseen, leaks
 
 EVERY = 29
 """Of the questions, so many are left out for each that is checked."""

@@ -3,7 +3,7 @@
 Two laws, each with a checker. `leaks`: a vector holds what plain Python makes of the events that
 could truly be known at the asked time, and no event of the very thing asked about was among them.
 `foreseen`: whatever becomes of the events after the asked time, the vector is the same.
-Both work on the bare loop of `benchmarks.learning.asked` and on the log of a served run.
+Both work on the bare loop of `benchmarks.learning.asked`.
 """
 
 from __future__ import annotations
