@@ -164,10 +164,11 @@ class Steps:
 
     def earning(self, resume: bytes | None) -> Earning:
         """A routing to begin with, or as it was."""
-        domain = self.reading.domain
+        domain, seed = self.reading.domain, self.reading.settings.seed
         if resume is None:
-            return Earning(Routing(domain))
-        return Earning(Routing.resume(domain, pickle.loads(resume)))  # from our own recovery store
+            return Earning(Routing(domain, seed))
+        state = pickle.loads(resume)  # from our own recovery store
+        return Earning(Routing.resume(domain, seed, state))
 
     def routes(self, item: tuple[str, dict[str, Any]]) -> Outgoing:
         """The route, for the log."""

@@ -101,7 +101,7 @@ def judge(
     examples = inspection.read(settings, domain, "examples")
     logged = Logged.of(domain, examples, inspection.read(settings, domain, "scores"), since)
     times = [example["asked"] for example in logged.examples]
-    judged = logged.judge(logged.target(spec), confidence)
+    judged = logged.judge(logged.target(spec, settings.seed), confidence)
     return Verdict(judged, len(times), (min(times), max(times)))
 
 

@@ -58,7 +58,7 @@ def choices(world: Arms, run: Run) -> I8:
         return np.full(len(world.asked), NAMES.index(next(iter(run.arms))))
     domain = domain_of(run.feedback)
     spec = checked(domain, PolicySpec(run.policy, 1, 0, run.arms, {}, run.by))
-    flow, asking = Routing(domain), spec.record()
+    flow, asking = Routing(domain, seed=0), spec.record()
     flow.take([("policy", asking)])
     route = route_of(domain, None, asking)
     arm = np.zeros(len(world.asked), np.int64)

@@ -123,7 +123,7 @@ def check_route(settings: Settings, domain: Domain) -> None:
         for stream, name in (("examples", "example"), ("scores", "score"))
         for record in inspection.read(settings, domain, stream)
     ]
-    wanted = Routing(domain).take(entries)
+    wanted = Routing(domain, settings.seed).take(entries)
     found = list(inspection.read(settings, domain, "routes"))[-1:]
     if found != [wanted]:
         raise WrongOutput(f"the route is {found}; expected {wanted}")

@@ -33,7 +33,7 @@ Entry = tuple[str, Record]
 class Routing:
     """The routing of one domain; its whole state can be pickled (`state`, `resume`)."""
 
-    def __init__(self, domain: Domain, keep_all: bool = False) -> None:
+    def __init__(self, domain: Domain, seed: int, keep_all: bool = False) -> None:
         self._domain = domain
         self._reward: Reward = reward_of(domain)
         self._shadow = domain.routing.feedback == "shadow"
@@ -46,15 +46,15 @@ class Routing:
         self._published = -1
         self._captured: dict[str, Capture] = {}
         self._canary = Canary.of(self._specs[0])
-        self._exploring = Exploring.of(domain)
+        self._exploring = Exploring.of(domain, seed)
         self._time = 0
         self.editions: list[Edition] = []
         self._changed = False
 
     @classmethod
-    def resume(cls, domain: Domain, state: Mapping[str, Any]) -> Routing:
+    def resume(cls, domain: Domain, seed: int, state: Mapping[str, Any]) -> Routing:
         """A routing that goes on from what `state` gave."""
-        made = cls(domain)
+        made = cls(domain, seed)
         vars(made).update(state)
         return made
 

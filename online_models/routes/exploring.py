@@ -1,7 +1,8 @@
 """Exploration that widens while the answers that were served do worse than they did.
 
 As a learner watches its own scores (`online_models.drift.reacting`), so routing watches the loss
-of what it served: on the examples, in their order, so that a replay routes the same way.
+of what it served: on the examples, in their order, so that a replay routes the same way. With the
+seed of flows/drift its alarms are those that flow shows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from online_models.drift.arms import ArmWatch
-from online_models.drift.budget import Budget
+from online_models.drift.budget import SERVED, Budget
 from online_models.routes.specs import OPTIONS, PolicySpec
 from schemas.declare import Domain
 
@@ -25,16 +26,16 @@ _SHARES = ("epsilon", "explore")
 class Exploring:
     """Knows whether exploration is wide; can be pickled."""
 
-    def __init__(self, domain: Domain, kinds: frozenset[str], seed: int = 0) -> None:
+    def __init__(self, domain: Domain, kinds: frozenset[str], seed: int) -> None:
         self._kinds = kinds
-        self._watch = ArmWatch(domain.name, "served", Budget.of(domain), seed)
+        self._watch = ArmWatch(domain.name, SERVED, Budget.of(domain), seed)
         self._open: set[str] = set()
 
     @staticmethod
-    def of(domain: Domain) -> Exploring | None:
+    def of(domain: Domain, seed: int) -> Exploring | None:
         """None where the domain declares no such reaction."""
         kinds = [kind for r in domain.drift.reactions if r.do == "explore" for kind in r.to]
-        return Exploring(domain, frozenset(kinds)) if kinds else None
+        return Exploring(domain, frozenset(kinds), seed) if kinds else None
 
     @property
     def wide(self) -> bool:

@@ -84,14 +84,15 @@ class Logged:
         )
         return cls(domain, newest, list(scores), log, history)
 
-    def target(self, spec: PolicySpec) -> Floats:
+    def target(self, spec: PolicySpec, seed: int) -> Floats:
         """The spec's probabilities [n, arms] as it would have been when each example was asked.
 
-        Policies that learn are run over the log; before their first edition they know nothing.
+        Policies that learn are run over the log, with the seed of the flow; before their first
+        edition they know nothing.
         """
         if spec.name == "canary":
             raise PolicyError("a canary goes by what it is served: judge its --arm instead")
-        editions = [Edition(-(2**63), "", shares(spec, {})), *self._editions(spec)]
+        editions = [Edition(-(2**63), "", shares(spec, {})), *self._editions(spec, seed)]
         starts = [edition.since for edition in editions]
         target = np.zeros((len(self.examples), len(self.log.arms)))
         for row, example in enumerate(self.examples):
@@ -101,7 +102,7 @@ class Logged:
                 target[row, self.log.arms.index(arm)] = p
         return target
 
-    def _editions(self, spec: PolicySpec) -> Sequence[Edition]:
+    def _editions(self, spec: PolicySpec, seed: int) -> Sequence[Edition]:
         routing = replace(
             self.domain.routing,
             policy=spec.name,
@@ -111,7 +112,7 @@ class Logged:
         )
         if spec.name in {"fixed", "shadow", "split"}:
             return []
-        run = Routing(replace(self.domain, routing=routing), keep_all=True)
+        run = Routing(replace(self.domain, routing=routing), seed, keep_all=True)
         entries = [("example", each) for each in self.history]
         run.take([*entries, *(("score", each) for each in self.scores)])
         return run.editions

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from flows import drift, routing
 from flows.run import run
+from online_models.drift import watcher
+from online_models.routes import exploring
 from online_models.routes.earning import Routing
 from online_models.routes.specs import ANY, PolicySpec
-from schemas.declare import MINUTE, Domain
+from schemas.declare import MINUTE, Domain, React
 from schemas.declare import Routing as Declared
 from tests.flows.logs import START, Log, ask
 from tests.flows.processes import survive
@@ -51,7 +54,7 @@ def scored(example: dict[str, Any], learner: str, draw: random.Random) -> dict[s
 
 def bare(log: Log) -> dict[str, Any]:
     """All examples first, then all scores: the core does not mind."""
-    routing = Routing(log.domain)
+    routing = Routing(log.domain, log.settings.seed)
     entries = [("example", record) for record in log.read("examples")]
     entries += [("score", record) for record in log.read("scores")]
     record = routing.take(entries)
@@ -106,3 +109,17 @@ def test_a_new_generation_comes_to_the_same_route(log: Log) -> None:
     for settings in (log.settings, again):
         run("routing", settings, until_end=True, domain=log.domain, batch=333)
     assert newest(log) == bare(log)
+
+
+def test_it_explores_by_the_very_watch_that_shows_the_alarms(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[Any, ...]] = []
+    for module in (exploring, watcher):
+        monkeypatch.setattr(module, "ArmWatch", lambda *given: made.append(given))
+    log.settings = log.settings.model_copy(update={"seed": 7})
+    log.domain = replace(log.domain, drift=replace(log.domain.drift, reactions=(React("explore"),)))
+    routing.Steps(log.reading()).earning(None)
+    [asked] = made
+    drift.Steps(log.reading())
+    assert asked in made[1:]

@@ -97,7 +97,7 @@ def test_rewards(lead: float, ends: str) -> None:
 
 def test_a_retreat_reaches_every_unit_at_once_and_a_stage_reaches_new_ones() -> None:
     domain = domain_of(sticky=("flight",))
-    flow, draw = Routing(domain), random.Random(4)
+    flow, draw = Routing(domain, 1), random.Random(4)
     flow.take([("policy", SPEC.record())])
     up = flow.take([("prediction", answer(n)) for n in range(80)])
     assert up
@@ -128,7 +128,7 @@ def test_a_declared_canary_goes_up_too() -> None:
         options={"answers": 40.0, "rewards": 0.0},
         feedback="served",
     )
-    flow = Routing(domain)
+    flow = Routing(domain, 1)
     answers = [("prediction", {**answer(n), "policy": "canary@0"}) for n in range(45)]
     record = flow.take(answers)
     assert record

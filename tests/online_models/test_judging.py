@@ -56,7 +56,7 @@ def log_of(domain: Domain, number: int = 6_000) -> Logged:
 
 def test_every_way_finds_what_an_arm_earns() -> None:
     logged = log_of(domain_of(0.1))
-    target = logged.target(checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0})))
+    target = logged.target(checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0})), 1)
     judged = {one.way: one.estimate for one in logged.judge(target, 0.99)}
     assert list(judged) == WAYS
     for way, estimate in judged.items():
@@ -78,13 +78,13 @@ def test_a_log_that_could_not_choose_the_arm_at_first_is_judged_since_it_could()
     late = [one for one in logged.examples if one["asked"] >= half]
     whole = Logged.of(logged.domain, [*early, *late], logged.scores)
     spec = checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0}))
-    refused = {one.way: one for one in whole.judge(whole.target(spec), 0.95)}
+    refused = {one.way: one for one in whole.judge(whole.target(spec, 1), 0.95)}
     for way in ("SNIPS", "doubly robust"):
         assert refused[way].estimate is None
         assert "could not choose" in refused[way].why
     since = Logged.of(logged.domain, [*early, *late], logged.scores, half)
     assert (len(since.examples), len(since.history)) == (len(late), len(late) + len(early))
-    for one in since.judge(since.target(spec), 0.99):
+    for one in since.judge(since.target(spec, 1), 0.99):
         assert one.estimate, one
         assert one.estimate.low <= (10.0 if one.way == "as served" else 20.0) <= one.estimate.high
     with pytest.raises(Unsupported, match="since then"):
@@ -100,7 +100,7 @@ def test_scores_that_have_learned_since_do_not_stand_for_answers() -> None:
         for one in logged.examples
     ]
     late = Logged.of(logged.domain, slow, logged.scores)
-    judged = {one.way: one for one in late.judge(late.target(spec), 0.95)}
+    judged = {one.way: one for one in late.judge(late.target(spec, 1), 0.95)}
     assert judged["SNIPS"].estimate
     assert judged["by all arms' scores"].estimate is None
     assert "which is too late" in judged["by all arms' scores"].why
@@ -108,7 +108,7 @@ def test_scores_that_have_learned_since_do_not_stand_for_answers() -> None:
 
 def test_nothing_is_estimated_where_what_is_stopped_never_comes_to_light() -> None:
     logged = log_of(domain_of(0.0))
-    target = logged.target(checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0})))
+    target = logged.target(checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0})), 1)
     judged = logged.judge(target, 0.95)
     assert [one.way for one in judged] == WAYS
     assert all(one.estimate is None and "let_through" in one.why for one in judged)
@@ -117,7 +117,7 @@ def test_nothing_is_estimated_where_what_is_stopped_never_comes_to_light() -> No
 def test_a_domain_that_stops_nothing_hides_nothing() -> None:
     domain = replace(PAYMENTS, routing=Routing(reward=LogScore()))
     logged = log_of(domain)
-    target = logged.target(checked(domain, PolicySpec("split", 0, 0, dict.fromkeys(ARMS, 1.0))))
+    target = logged.target(checked(domain, PolicySpec("split", 0, 0, dict.fromkeys(ARMS, 1.0))), 1)
     assert all(one.estimate for one in logged.judge(target, 0.95))
 
 
@@ -125,4 +125,4 @@ def test_a_canary_cannot_be_judged_whole() -> None:
     logged = log_of(domain_of(0.1))
     spec = checked(logged.domain, PolicySpec("canary", 0, 0, dict.fromkeys(ARMS, 1.0)))
     with pytest.raises(PolicyError, match="--arm"):
-        logged.target(spec)
+        logged.target(spec, 1)

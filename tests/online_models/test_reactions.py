@@ -155,7 +155,7 @@ def test_the_router_explores_more_while_what_it_serves_is_wrong(
     reactions: tuple[React, ...],
 ) -> None:
     domain = domain_of(*reactions)
-    flow = Flow(domain)
+    flow = Flow(domain, 1)
     least: list[tuple[int, float]] = []
     for number, one in enumerate(examples(domain)):
         scores: list[Entry] = [
@@ -166,7 +166,7 @@ def test_the_router_explores_more_while_what_it_serves_is_wrong(
         if route:
             least.append((number, min(route["editions"][-1]["shares"][ANY].values())))
         if number == QUIET:
-            flow = Flow.resume(domain, pickle.loads(pickle.dumps(flow.state())))
+            flow = Flow.resume(domain, 1, pickle.loads(pickle.dumps(flow.state())))
     before = {share for number, share in least if number < QUIET}
     after = [share for number, share in least if number > QUIET + CHANGED // 2]
     assert before == {0.01}

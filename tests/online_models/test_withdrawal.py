@@ -22,7 +22,7 @@ CANARY = PolicySpec(
 
 def retreated(domain: Domain, good: int) -> tuple[Routing, dict[str, Any], int]:
     """A routing whose new arm fails after so many good answers; its record, and when that was."""
-    routing = Routing(domain)
+    routing = Routing(domain, 1)
     routing.take([("policy", CANARY.record())])
     for number in range(good + 200):
         at = START + number * MINUTE
