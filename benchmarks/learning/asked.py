@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.features.grouping import Grouper
+from flows.shards import Sharding
+from infra.decoding import Columns
 from online_models.features.layout import layouts_of
 from online_models.features.tiles import TileTable
 from online_models.features.vector import Vectorizer, Vectors
@@ -35,19 +36,24 @@ class Tables:
     def __init__(self, domain: Domain) -> None:
         layouts = layouts_of(domain)
         self._tables = {name: TileTable(layout, 1) for name, layout in layouts.items()}
-        self._grouper = Grouper(domain, lambda entity, key: 0, 1)
+        self._sharding = Sharding(layouts)
         self._vectorizer = Vectorizer(domain)
         self._seen = 0
 
     def add(self, events: Sequence[Stamped]) -> None:
         """Updates every entity that the events touch."""
         first, self._seen = self._seen, self._seen + len(events)
-        numbered = ((e.name, e.record, first + place) for place, e in enumerate(events))
-        for (entity, event), updates in self._grouper.group(numbered)[0].items():
-            table = self._tables[entity]
-            for key in table.missing(updates.keys):
-                table.load(key, None)
-            table.update(event, updates.keys, updates.records, 0, updates.offsets)
+        found: dict[str, Columns] = {}
+        for offset, event in enumerate(events, first):
+            columns = found.setdefault(event.name, Columns(event.name, [], []))
+            columns.records.append(event.record)
+            columns.offsets.append(offset)
+        for _, update in self._sharding.split(0, first, self._seen, list(found.values())):
+            for group in update.groups:
+                table = self._tables[group.entity]
+                for key in table.missing(group.keys):
+                    table.load(key, None)
+                table.update(group.event, group.keys, group.records, 0, group.offsets)
 
     def vectors(self, requests: Sequence[Stamped]) -> Vectors:
         """The vectors of requests at their asked times, as the tables are now.

@@ -9,13 +9,12 @@ from typing import Any
 import msgspec
 
 from benchmarks.load.answers import Checked, Outcome
-from online_models.features.grouping import key_reader
 from schemas import domains
 from schemas.declare import Entity
 
 SERVICE = "flights"
 _ENTITIES = domains.load("flights").entities
-_KEYS = {entity.name: key_reader(entity.key) for entity in _ENTITIES}
+_KEYS = {entity.name: entity.key_of for entity in _ENTITIES}
 _FEATURES = sum(len(entity.features) for entity in _ENTITIES)
 
 

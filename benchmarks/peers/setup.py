@@ -22,7 +22,6 @@ from infra import inspection, processes
 from infra.feature_store import FeatureStore
 from online_models.features.blobs import read_blob
 from online_models.features.finalise import features_at
-from online_models.features.grouping import key_reader
 from online_models.features.layout import layouts_of
 
 FOLDER = Path(__file__).parent
@@ -140,8 +139,7 @@ def _materialise(alone: Prepared, requests: Sequence[dict[str, Any]]) -> list[di
     told = []
     for entity in alone.domain.entities:
         layout = layouts_of(alone.domain)[entity.name]
-        read_key = key_reader(entity.key)
-        keys = sorted({key for request in requests if (key := read_key(request))})
+        keys = sorted({key for request in requests if (key := entity.key_of(request))})
         names = [f"{number}_{feature.name}" for number, feature in enumerate(entity.features)]
         blobs = store.read([(entity.name, key) for key in keys])
         for key, blob in zip(keys, blobs, strict=True):
