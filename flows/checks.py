@@ -1,10 +1,43 @@
-"""What a record of the right schema must hold beside, before the join or a learner may see it."""
+"""What a record of the right schema must hold beside, before a join or a learner may see it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
+
+from flows.merge import AT_ONCE, Decode, Entry
+from infra.dead_letters import dead_letter
+from infra.decoding import Decoded
+from infra.kafka import Raw
+
+Batch = Callable[[str, int, Sequence[Raw]], Decoded]
+"""Decodes records of one topic and partition, as `infra.decoding.Decoder.batch` does."""
+Fault = Callable[[str, Mapping[str, Any]], str]
+"""What is wrong with a record of that name; empty where nothing is."""
+Time = Callable[[Mapping[str, Any]], int]
+
+event_time: Time = itemgetter("time")
+
+
+def checked(flow: str, batch: Batch, wrong: Fault, time: Time = event_time) -> Decode:
+    """Entries at their `time`; dead letters of `flow` for what is unreadable or wrong, at once."""
+
+    def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
+        good, dead = batch(topic, partition, raws)
+        found = {letter["offset"]: Entry(AT_ONCE, "", letter) for letter in dead}
+        by_offset = {raw.offset: raw for raw in raws}
+        for name, record, offset in good:
+            if detail := wrong(name, record):
+                raw = by_offset[offset]
+                letter = dead_letter("wrong_value", detail, flow, topic, partition, raw)
+                found[offset] = Entry(AT_ONCE, "", letter)
+            else:
+                found[offset] = Entry(time(record), name, record)
+        return [found[raw.offset] for raw in raws]
+
+    return decode
 
 
 def fault(name: str, record: Mapping[str, Any], width: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
@@ -17,14 +18,11 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.operators import StatefulBatchLogic
 
-from flows.checks import fault
-from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
-from flows.reading import Part, Reading
+from flows.checks import checked, fault
+from flows.parts import MergedPart, Positions
+from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
-from flows.tail import Position
 from infra import metrics
-from infra.dead_letters import dead_letter
-from infra.kafka import Raw
 from online_models.drift.watcher import Watcher, watchers
 from schemas.avro import CORE
 
@@ -46,71 +44,31 @@ class Watched(NamedTuple):
     key: str = ""
 
 
-class StreamPart(Part):
+class StreamPart(MergedPart):
     """All partitions of one topic, merged by event time."""
 
-    def __init__(self, reading: Reading, stream: str, resume: tuple[Position, ...] | None) -> None:
-        super().__init__(reading)
-        self._stream, self._width = stream, len(reading.domain.vector_names)
-        places = reading.partitions(stream)
-        starts: Sequence[Position | None] = resume or [None] * len(places)
-        self._merge = Merge(
-            [
-                Feed(reading.tail(stream, p, start), self._decoding(), reading.batch)
-                for p, start in zip(places, starts, strict=True)
-            ]
-        )
+    def __init__(self, reading: Reading, stream: str, resume: Positions | None) -> None:
+        name, width = STREAMS[stream], len(reading.domain.vector_names)
+        batch = reading.decoder({name: CORE[name]}).batch
+        decode = checked(reading.flow, batch, partial(fault, width=width))
+        super().__init__(reading, {stream: decode}, resume)
+        self._stream = stream
 
     def read(self) -> list[Watched]:
         """One batch, or none."""
         batch = Watched(self._stream, [], [])
-        for _, name, record in self._merge.take(self.reading.batch):
+        for _, name, record in self.take():
             (batch.records if name else batch.dead).append(record)
-        for feed in self._merge.feeds:
-            self.reading.gauge(feed.records, ())
         return [batch] if batch.records or batch.dead else []
-
-    def ended(self) -> bool:
-        """Whether everything has been read."""
-        return self._merge.ended()
 
     def next_awake(self) -> datetime | None:
         """Where little is left to read, a while later, whatever came."""
-        left = sum(feed.records.lag() for feed in self._merge.feeds)
-        if self.reading.until_end or left > self.reading.batch // 10:
+        if self.reading.until_end or self.lag() > self.reading.batch // 10:
             return super().next_awake()
         return datetime.now(UTC) + PAUSE
 
-    def snapshot(self) -> tuple[Position, ...]:
-        """Where to read on."""
-        return tuple(feed.done for feed in self._merge.feeds)
 
-    def close(self) -> None:
-        """Leaves the broker."""
-        self._merge.close()
-
-    def _decoding(self) -> Decode:
-        name = STREAMS[self._stream]
-        decoder = self.reading.decoder({name: CORE[name]})
-
-        def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
-            good, dead = decoder.batch(topic, partition, raws)
-            found = {letter["offset"]: Entry(AT_ONCE, "", letter) for letter in dead}
-            for name, record, offset in good:
-                found[offset] = Entry(record["time"], name, record)
-            return [self._checked(topic, partition, raw, found[raw.offset]) for raw in raws]
-
-        return decode
-
-    def _checked(self, topic: str, partition: int, raw: Raw, entry: Entry) -> Entry:
-        wrong = fault(entry.name, entry.record, self._width)
-        if not wrong:
-            return entry
-        letter = dead_letter("wrong_value", wrong, self.reading.flow, topic, partition, raw)
-        return Entry(AT_ONCE, "", letter)
-
-
-class StreamSource(FixedPartitionedSource[Watched, tuple[Position, ...]]):  # type: ignore[misc]
+class StreamSource(FixedPartitionedSource[Watched, Positions]):  # type: ignore[misc]
     """The three streams, each a part with an order of its own."""
 
     def __init__(self, reading: Reading) -> None:
@@ -120,9 +78,7 @@ class StreamSource(FixedPartitionedSource[Watched, tuple[Position, ...]]):  # ty
         """One part a stream."""
         return list(STREAMS)
 
-    def build_part(
-        self, step_id: str, for_part: str, resume_state: tuple[Position, ...] | None
-    ) -> StreamPart:
+    def build_part(self, step_id: str, for_part: str, resume_state: Positions | None) -> StreamPart:
         """Starts at the beginning, or goes on."""
         return StreamPart(self._reading, for_part, resume_state)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from flows.checks import fault
-from flows.reading import Part, Reading
+from flows.checks import checked, fault
+from flows.parts import Part
+from flows.reading import Reading
 from flows.tail import Position
 from infra import kafka
-from infra.dead_letters import dead_letter
 from infra.kafka import Raw, raw_of
 from infra.sending import Sender
 from online_models.joining import Example
@@ -42,8 +43,11 @@ class ExamplesPart(Part):
             start = Position(max(0, resume.offset - REMEMBERED))
         self._resume = resume or Position(0)
         self._tail = reading.tail("examples", 0, start)
-        self._decoder = reading.decoder({"example": CORE["example"]})
-        self._width = len(reading.domain.vector_names)
+        decoder, width = (
+            reading.decoder({"example": CORE["example"]}),
+            len(reading.domain.vector_names),
+        )
+        self._decode = checked(reading.flow, decoder.batch, partial(fault, width=width))
         self._seen = Seen(REMEMBERED)
 
     def read(self) -> list[ExampleBatch]:
@@ -51,8 +55,8 @@ class ExamplesPart(Part):
         raws = self._tail.take(self.reading.batch)
         self.reading.gauge(self._tail, raws)
         known = [raw for raw in raws if raw.offset < self._resume.offset]
-        self._seen.new(self._decode(known).examples)
-        batch = self._decode(raws[len(known) :])
+        self._seen.new(self._split(known).examples)
+        batch = self._split(raws[len(known) :])
         fresh = ExampleBatch(self._seen.new(batch.examples), batch.dead)
         return [fresh] if fresh.examples or fresh.dead else []
 
@@ -69,18 +73,10 @@ class ExamplesPart(Part):
         """Leaves the broker."""
         self._tail.close()
 
-    def _decode(self, raws: Sequence[Raw]) -> ExampleBatch:
-        topic, by_offset = self._tail.topic, {raw.offset: raw for raw in raws}
-        good, dead = self._decoder.batch(topic, 0, raws)
-        examples = []
-        for name, record, offset in good:
-            found = fault(name, record, self._width)
-            if found:
-                flow, at = self.reading.flow, by_offset[offset]
-                dead.append(dead_letter("wrong_value", found, flow, topic, 0, at))
-            else:
-                examples.append(record)
-        return ExampleBatch(examples, dead)
+    def _split(self, raws: Sequence[Raw]) -> ExampleBatch:
+        entries = self._decode(self._tail.topic, 0, raws)
+        good = [entry.record for entry in entries if entry.name]
+        return ExampleBatch(good, [entry.record for entry in entries if not entry.name])
 
 
 class ExamplesSource(FixedPartitionedSource[ExampleBatch, Position]):  # type: ignore[misc]

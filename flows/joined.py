@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
+from functools import partial
 from typing import Any, NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource
 
-from flows.checks import fault
+from flows.checks import checked, fault
 from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
-from flows.reading import Part, Reading
+from flows.parts import Part
+from flows.reading import Reading
 from flows.tail import Position
 from infra import metrics
-from infra.dead_letters import dead_letter
+from infra.decoding import Decoded
 from infra.kafka import OffsetLost, Raw
 from online_models.joining import Counts, Example, JoinState
 from online_models.labelling import Labelling
@@ -60,7 +62,6 @@ class JoinPart(Part):
         super().__init__(reading)
         self.state = JoinState(reading.domain.label)
         self._labelling = Labelling(reading.domain.provisional)
-        self._width = len(reading.domain.vector_names)
         self._until = resume.now if resume else None
         self._merge = Merge([*self._feeds(resume)])
         self._memory = list(resume.memory) if resume else [JoinPlace(AT_ONCE, self._positions())]
@@ -139,17 +140,16 @@ class JoinPart(Part):
             del self._memory[0]
 
     def _decoding(self, stream: str) -> Decode:
-        decoder = self.reading.decoder({STREAMS[stream]: CORE[STREAMS[stream]]})
+        name, flow = STREAMS[stream], self.reading.flow
+        decoder = self.reading.decoder({name: CORE[name]})
 
-        def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
-            good, dead = decoder.batch(topic, partition, raws)
-            metrics.EVENTS.labels(self.reading.flow, STREAMS[stream]).inc(len(good))
-            found = {letter["offset"]: Entry(AT_ONCE, "", letter) for letter in dead}
-            for name, record, offset in good:
-                found[offset] = Entry(record["time"], name, record)
-            return [self._checked(topic, partition, raw, found[raw.offset]) for raw in raws]
+        def counted(topic: str, partition: int, raws: Sequence[Raw]) -> Decoded:
+            decoded = decoder.batch(topic, partition, raws)
+            metrics.EVENTS.labels(flow, name).inc(len(decoded.good))
+            return decoded
 
-        return decode
+        width = len(self.reading.domain.vector_names)
+        return checked(flow, counted, partial(fault, width=width))
 
     def _foretelling(self) -> Decode:
         """Events as what they foretell; flows/features buries those that cannot be read."""
@@ -166,14 +166,6 @@ class JoinPart(Part):
             return [found.get(raw.offset, nothing) for raw in raws]
 
         return decode
-
-    def _checked(self, topic: str, partition: int, raw: Raw, entry: Entry) -> Entry:
-        found = fault(entry.name, entry.record, self._width)
-        if not found:
-            return entry
-        flow = self.reading.flow
-        letter = dead_letter("wrong_value", found, flow, topic, partition, raw)
-        return Entry(AT_ONCE, "", letter)
 
     def _tell(self) -> None:
         counts, self.state.counts = self.state.counts, Counts()

@@ -1,14 +1,10 @@
-"""What every source of a flow shares: what it reads from, when it rests, when it ends."""
+"""What every source of a flow shares: what it reads from, how, and until when."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from bytewax.inputs import StatefulSourcePartition
+from datetime import timedelta
 
 from flows.merge import Records
 from flows.tail import Position, Tail
@@ -97,37 +93,3 @@ class Reading:
         except Unreadable:
             return None
         return max(0, int(end.get("time", 0)) - int(now.get("time", 0)))
-
-
-class Part(StatefulSourcePartition[Any, Any]):  # type: ignore[misc]
-    """Common to the parts: rests at the live edge, ends when asked or at the end of the log."""
-
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
-        self._idle = False
-
-    def next_batch(self) -> Iterable[Any]:
-        """What has arrived, as one item; StopIteration at the end."""
-        if self.reading.stop.asked or (self.reading.until_end and self.ended()):
-            raise StopIteration
-        items = self.read()
-        self._idle = not items or self.ended()
-        return items
-
-    def next_awake(self) -> datetime | None:
-        """At once while there is more; at the edge at the next tick, which all parts share.
-
-        So what comes to several partitions in a tick is worked through, and written, together.
-        """
-        if not self._idle:
-            return None
-        rest = self.reading.rest.total_seconds()
-        return datetime.fromtimestamp((time.time() // rest + 1) * rest, UTC)
-
-    def read(self) -> list[Any]:
-        """What has arrived."""
-        raise NotImplementedError
-
-    def ended(self) -> bool:
-        """Whether all that is in the log was read."""
-        raise NotImplementedError

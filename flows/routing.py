@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
@@ -11,14 +12,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 from bytewax.operators import StatefulBatchLogic
 
-from flows.checks import fault
-from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
-from flows.reading import Part, Reading
+from flows.checks import checked, event_time, fault
+from flows.merge import AT_ONCE
+from flows.parts import MergedPart, Positions
+from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
-from flows.tail import Position
 from infra import metrics
-from infra.dead_letters import dead_letter
-from infra.kafka import Raw
 from online_models.routes.earning import Routing
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import ANY, spec_of
@@ -34,8 +33,6 @@ STREAMS = {
 """The topics that are read, and the records that belong in each; of equal times the first first."""
 KEY = "route"
 
-Positions = tuple[Position, ...]
-
 
 class Batch(NamedTuple):
     """Records in event-time order, and what could not be read."""
@@ -44,77 +41,40 @@ class Batch(NamedTuple):
     dead: list[dict[str, Any]]
 
 
-class LogPart(Part):
+class LogPart(MergedPart):
     """All that routing reads, merged by event time; policies at once."""
 
     def __init__(self, reading: Reading, resume: Positions | None) -> None:
-        super().__init__(reading)
-        self._width = len(reading.domain.vector_names)
-        places = [(stream, p) for stream in STREAMS for p in reading.partitions(stream)]
-        starts: Sequence[Position | None] = resume or [None] * len(places)
-        self._merge = Merge(
-            [
-                Feed(reading.tail(stream, p, start), self._decoding(stream), reading.batch)
-                for (stream, p), start in zip(places, starts, strict=True)
-            ]
-        )
+        wrong = partial(_wrong, reading.domain)
+        decoding = {}
+        for stream, names in STREAMS.items():
+            batch = reading.decoder({name: CORE[name] for name in names}).batch
+            time = _at_once if stream == "routes" else event_time
+            decoding[stream] = checked(reading.flow, batch, wrong, time)
+        super().__init__(reading, decoding, resume)
 
     def read(self) -> list[Batch]:
         """One batch, or none."""
         batch = Batch([], [])
-        for _, name, record in self._merge.take(self.reading.batch):
+        for _, name, record in self.take():
             if not name:
                 batch.dead.append(record)
             elif name != "route":  # what this flow has written itself
                 batch.entries.append((name, record))
-        for feed in self._merge.feeds:
-            self.reading.gauge(feed.records, ())
         return [batch] if batch.entries or batch.dead else []
 
-    def ended(self) -> bool:
-        """Whether everything has been read."""
-        return self._merge.ended()
 
-    def snapshot(self) -> Positions:
-        """Where to read on."""
-        return tuple(feed.done for feed in self._merge.feeds)
-
-    def close(self) -> None:
-        """Leaves the broker."""
-        self._merge.close()
-
-    def _decoding(self, stream: str) -> Decode:
-        decoder = self.reading.decoder({name: CORE[name] for name in STREAMS[stream]})
-
-        def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
-            good, dead = decoder.batch(topic, partition, raws)
-            found = {letter["offset"]: Entry(AT_ONCE, "", letter) for letter in dead}
-            for name, record, offset in good:
-                time = AT_ONCE if stream == "routes" else record["time"]
-                found[offset] = Entry(time, name, record)
-            return [self._checked(topic, partition, raw, found[raw.offset]) for raw in raws]
-
-        return decode
-
-    def _checked(self, topic: str, partition: int, raw: Raw, entry: Entry) -> Entry:
-        wrong = fault(entry.name, entry.record, self._width) or _wrong_policy(
-            self.reading.domain, entry
-        )
-        if not wrong:
-            return entry
-        flow = self.reading.flow
-        letter = dead_letter("wrong_value", wrong, flow, topic, partition, raw)
-        return Entry(AT_ONCE, "", letter)
+def _at_once(record: Mapping[str, Any]) -> int:
+    return AT_ONCE
 
 
-def _wrong_policy(domain: Domain, entry: Entry) -> str:
-    if entry.name != "policy":
-        return ""
-    try:
-        spec_of(domain, entry.record)
-    except PolicyError as error:
-        return str(error)
-    return ""
+def _wrong(domain: Domain, name: str, record: Mapping[str, Any]) -> str:
+    if name == "policy":
+        try:
+            spec_of(domain, record)
+        except PolicyError as error:
+            return str(error)
+    return fault(name, record, len(domain.vector_names))
 
 
 class LogSource(FixedPartitionedSource[Batch, Positions]):  # type: ignore[misc]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource
 
-from flows.reading import Part, Reading
+from flows.parts import Part
+from flows.reading import Reading
 from flows.tail import Position
 from infra.kafka import Raw
 
