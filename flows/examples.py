@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.checks import checked, fault
-from flows.parts import Part
+from flows.parts import OnePart, Part
 from flows.reading import Reading
 from flows.tail import Position
 from infra import kafka
@@ -79,19 +78,9 @@ class ExamplesPart(Part):
         return ExampleBatch(good, [entry.record for entry in entries if not entry.name])
 
 
-class ExamplesSource(FixedPartitionedSource[ExampleBatch, Position]):  # type: ignore[misc]
+def examples_source(reading: Reading) -> OnePart:
     """The topic's one partition."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
-    def list_parts(self) -> list[str]:
-        """One part."""
-        return ["0"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> Part:
-        """Starts at the beginning, or after what was learned."""
-        return ExamplesPart(self._reading, resume_state)
+    return OnePart("0", partial(ExamplesPart, reading))
 
 
 class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignore[misc]

@@ -14,11 +14,9 @@ from dataclasses import astuple
 from functools import partial
 from typing import Any, NamedTuple
 
-from bytewax.inputs import FixedPartitionedSource
-
 from flows.checks import checked, fault
 from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
-from flows.parts import Part
+from flows.parts import OnePart, Part
 from flows.reading import Reading
 from flows.tail import Position
 from infra import metrics
@@ -177,18 +175,6 @@ class JoinPart(Part):
             self.reading.gauge(feed.records, [feed.last] if feed.last else [])
 
 
-class JoinSource(FixedPartitionedSource[Joined, JoinSnapshot]):  # type: ignore[misc]
+def join_source(reading: Reading) -> OnePart:
     """The join of a domain, in one part: its examples have a total order."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
-    def list_parts(self) -> list[str]:
-        """One part."""
-        return ["join"]
-
-    def build_part(
-        self, step_id: str, for_part: str, resume_state: JoinSnapshot | None
-    ) -> JoinPart:
-        """Starts at the beginning, or rebuilds the memory and goes on."""
-        return JoinPart(self._reading, resume_state)
+    return OnePart("join", partial(JoinPart, reading))

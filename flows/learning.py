@@ -15,8 +15,8 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from flows.examples import ExampleBatch, ExamplesSink, ExamplesSource
-from flows.joined import Joined, JoinSource
+from flows.examples import ExampleBatch, ExamplesSink, examples_source
+from flows.joined import Joined, join_source
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -169,11 +169,11 @@ def flow(reading: Reading) -> Dataflow:
     """The dataflow; each item is a batch, so that its cost is shared by many examples."""
     steps = Steps(reading)
     dataflow = Dataflow("learning")
-    joined = op.input("join", dataflow, JoinSource(reading))  # Joined
+    joined = op.input("join", dataflow, join_source(reading))  # Joined
     op.output("examples-out", op.map("examples", joined, steps.examples), ExamplesSink(reading))
     unjoined = op.flat_map("bury-unjoined", joined, steps.bury)  # Outgoing
 
-    batches = op.input("examples-in", dataflow, ExamplesSource(reading))  # ExampleBatch
+    batches = op.input("examples-in", dataflow, examples_source(reading))  # ExampleBatch
     unlearned = op.flat_map("bury-unlearned", batches, steps.bury)  # Outgoing
     shared = op.flat_map("share", batches, steps.share)  # (learner, Share)
     alone = op.stateful_batch("learn", shared, steps.learning)  # (learner, Taken)

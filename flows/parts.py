@@ -1,13 +1,13 @@
-"""Parts of sources: how each of them rests and ends, and those that merge several topics."""
+"""Parts of sources: how each rests and ends, how one merges topics, how one is all of a source."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bytewax.inputs import StatefulSourcePartition
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from flows.merge import Decode, Entry, Feed, Merge
 from flows.reading import Reading
@@ -91,3 +91,21 @@ class MergedPart(Part):
     def close(self) -> None:
         """Leaves the broker."""
         self._merge.close()
+
+
+class OnePart(FixedPartitionedSource[Any, Any]):  # type: ignore[misc]
+    """A source of one part, whose items so have a total order.
+
+    `make` gives the part, at the beginning where it is given None, else going on from its snapshot.
+    """
+
+    def __init__(self, name: str, make: Callable[[Any], Part]) -> None:
+        self._name, self._make = name, make
+
+    def list_parts(self) -> list[str]:
+        """The one."""
+        return [self._name]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> Part:
+        """The part, where its snapshot left it."""
+        return self._make(resume_state)

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import FixedPartitionedSource
 from bytewax.operators import StatefulBatchLogic
 
 from flows.checks import checked, event_time, fault
 from flows.merge import AT_ONCE
-from flows.parts import MergedPart, Positions
+from flows.parts import MergedPart, OnePart, Positions
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -77,21 +76,6 @@ def _wrong(domain: Domain, name: str, record: Mapping[str, Any]) -> str:
     return fault(name, record, len(domain.vector_names))
 
 
-class LogSource(FixedPartitionedSource[Batch, Positions]):  # type: ignore[misc]
-    """All that routing reads, in one part: its order is that of event time."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-
-    def list_parts(self) -> list[str]:
-        """One part."""
-        return ["log"]
-
-    def build_part(self, step_id: str, for_part: str, resume_state: Positions | None) -> LogPart:
-        """Starts at the beginning, or goes on."""
-        return LogPart(self._reading, resume_state)
-
-
 class Earning(StatefulBatchLogic[Batch, dict[str, Any], bytes]):  # type: ignore[misc]
     """The routing of the domain, as the flow's one key."""
 
@@ -148,7 +132,7 @@ def flow(reading: Reading) -> Dataflow:
     """The dataflow; each item is a batch."""
     steps = Steps(reading)
     dataflow = Dataflow("routing")
-    batches = op.input("log", dataflow, LogSource(reading))  # Batch
+    batches = op.input("log", dataflow, OnePart("log", partial(LogPart, reading)))  # Batch
     dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
     op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
     keyed = op.map("key", batches, steps.key)  # ("route", Batch)

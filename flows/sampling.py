@@ -13,7 +13,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from flows.examples import ExampleBatch, ExamplesSource
+from flows.examples import ExampleBatch, examples_source
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -95,7 +95,7 @@ def flow(reading: Reading) -> Dataflow:
     steps = Steps(reading)
     reading.examples_end = 0  # whoever joins them is another flow: the end is that of the topic
     dataflow = Dataflow("sampling")
-    batches = op.input("examples", dataflow, ExamplesSource(reading))  # ExampleBatch
+    batches = op.input("examples", dataflow, examples_source(reading))  # ExampleBatch
     dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
     op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
     shared = op.flat_map("share", batches, steps.share)  # (sample, Share)
