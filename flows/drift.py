@@ -7,8 +7,7 @@ sees its records in the order of event time, whatever else runs.
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,9 +15,9 @@ from typing import Any, NamedTuple
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
-from bytewax.operators import StatefulBatchLogic
 
 from flows.checks import checked, fault
+from flows.made import Made
 from flows.parts import MergedPart, Positions
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
@@ -83,22 +82,19 @@ class StreamSource(FixedPartitionedSource[Watched, Positions]):  # type: ignore[
         return StreamPart(self._reading, for_part, resume_state)
 
 
-class Watching(StatefulBatchLogic[Watched, Record, bytes]):  # type: ignore[misc]
-    """One watcher as a key of the flow; made when its first batch tells its key."""
-
-    def __init__(self, make: Callable[[str], Watcher], resume: Watcher | None) -> None:
-        self._make, self._watcher = make, resume
+class Watching(Made[Watcher]):
+    """One watcher as a key of the flow."""
 
     def on_batch(self, values: Sequence[Watched]) -> tuple[Iterable[Record], bool]:
         """Takes what has come; gives what became of alarms."""
-        watcher = self._watcher = self._watcher or self._make(values[0].key)
+        watcher = self.core(values[0].key)
         told = watcher.take([record for watched in values for record in watched.records])
         _tell(watcher, told)
-        return told, StatefulBatchLogic.RETAIN
+        return told, Made.RETAIN
 
-    def snapshot(self) -> bytes:
-        """The watcher as it is now: it goes on changing while this is being stored."""
-        return pickle.dumps(self._watcher, pickle.HIGHEST_PROTOCOL)
+    def state(self, core: Watcher) -> Watcher:
+        """All of it."""
+        return core
 
 
 def _tell(watcher: Watcher, told: Sequence[Record]) -> None:
@@ -113,7 +109,8 @@ class Steps:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self._made = watchers(reading.domain, reading.settings.seed)
+        made = watchers(reading.domain, reading.settings.seed)
+        self._watchers = {watcher.key: watcher for watcher in made}
 
     def bury(self, batch: Watched) -> list[Outgoing]:
         """What could not be read."""
@@ -122,7 +119,7 @@ class Steps:
     def share(self, batch: Watched) -> list[tuple[str, Watched]]:
         """Every watcher of that stream gets it; of the scores, each those of its arm."""
         metrics.EVENTS.labels(self.reading.flow, STREAMS[batch.stream]).inc(len(batch.records))
-        keys = [w.key for w in self._made if w.stream == batch.stream]
+        keys = [key for key, w in self._watchers.items() if w.stream == batch.stream]
         mine = dict.fromkeys(keys, batch.records)
         if batch.stream == "scores":
             mine = {key: [] for key in keys}
@@ -131,16 +128,15 @@ class Steps:
         return [(key, Watched(batch.stream, own, [], key)) for key, own in mine.items() if own]
 
     def watching(self, resume: bytes | None) -> Watching:
-        """A watcher to be made when its first batch tells which, or as it was."""
-        return Watching(self._fresh, pickle.loads(resume) if resume else None)
-
-    def _fresh(self, key: str) -> Watcher:
-        return next(w for w in watchers(self.reading.domain, self.reading.settings.seed)
-                    if w.key == key)  # fmt: skip
+        """A watcher to be made, or as it was."""
+        return Watching(self._watcher, resume)
 
     def alarms(self, item: tuple[str, Record]) -> Outgoing:
         """A record of an alarm, keyed by the alarm."""
         return Outgoing("alarm", item[1]["id"], item[1])
+
+    def _watcher(self, key: str, state: Watcher | None) -> Watcher:
+        return state or self._watchers[key]
 
 
 def flow(reading: Reading) -> Dataflow:

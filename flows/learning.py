@@ -7,16 +7,15 @@ number of workers, makes the same models.
 from __future__ import annotations
 
 import logging
-import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.operators import StatefulBatchLogic
 
 from flows.examples import ExampleBatch, ExamplesSink, examples_source
 from flows.joined import Joined, join_source
+from flows.made import Made
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -34,49 +33,29 @@ class Share(NamedTuple):
     examples: Sequence[Example]
 
 
-class Learning(StatefulBatchLogic[Share, Taken, bytes]):  # type: ignore[misc]
-    """One learner as a key of the flow; made when its first share tells its name."""
-
-    def __init__(self, make: Callable[[str], Training], resume: Training | None) -> None:
-        self._make = make
-        self._training = resume
+class Learning(Made[Training]):
+    """One learner as a key of the flow."""
 
     def on_batch(self, values: Sequence[Share]) -> tuple[Iterable[Taken], bool]:
         """Learns what has come, in its order."""
-        training = self._training = self._training or self._make(values[0].name)
+        training = self.core(values[0].name)
         examples = [example for share in values for example in share.examples]
         taken = training.take(examples)
         _tell(training, len(examples))
-        return [taken], StatefulBatchLogic.RETAIN
-
-    def snapshot(self) -> bytes:
-        """The learner as it is now: it goes on changing while this is being stored."""
-        state = self._training.state if self._training else None
-        return pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+        return [taken], Made.RETAIN
 
 
-class Stacking(StatefulBatchLogic[tuple[str, Share | Said], Taken, bytes]):  # type: ignore[misc]
+class Stacking(Made[StackTraining]):
     """One stack as a key of the flow: its examples, and what its parts said, come as they come."""
-
-    def __init__(
-        self, training: StackTraining | None, make: Callable[[str], StackTraining]
-    ) -> None:
-        self._make = make
-        self._training = training
 
     def on_batch(self, values: Sequence[tuple[str, Share | Said]]) -> tuple[Iterable[Taken], bool]:
         """Learns from what every part has spoken of."""
-        training = self._training = self._training or self._make(values[0][0])
+        training = self.core(values[0][0])
         shares = [value for _, value in values if isinstance(value, Share)]
         parts = [value for _, value in values if isinstance(value, Said)]
         taken = training.offer([e for share in shares for e in share.examples], parts)
         _tell(training, len(taken.scores))
-        return [taken] if taken.scores else [], StatefulBatchLogic.RETAIN
-
-    def snapshot(self) -> bytes:
-        """The stack and what waits in it."""
-        state = self._training.state if self._training else None
-        return pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+        return [taken] if taken.scores else [], Made.RETAIN
 
 
 def _tell(training: Training, number: int) -> None:
@@ -122,15 +101,11 @@ class Steps:
 
     def stacking(self, resume: bytes | None) -> Stacking:
         """A stack to be made, or as it was."""
-        state = pickle.loads(resume) if resume else None  # from our own recovery store
-        return Stacking(self._stack(state.learner.name, state) if state else None, self._stack)
+        return Stacking(self._stack, resume)
 
     def learning(self, resume: bytes | None) -> Learning:
         """A learner to be made, or as it was."""
-        state = pickle.loads(resume) if resume else None  # from our own recovery store
-        return Learning(
-            self._training, self._training(state.learner.name, state) if state else None
-        )
+        return Learning(self._training, resume)
 
     def cards(self, item: tuple[str, Taken]) -> list[Outgoing]:
         """The card of a snapshot that is published, keyed by its name and version."""
@@ -156,11 +131,11 @@ class Steps:
             return []
         return [Outgoing("model", name, snapshot)]
 
-    def _training(self, name: str, state: State | None = None) -> Training:
+    def _training(self, name: str, state: State | None) -> Training:
         settings, domain = self.reading.settings, self.reading.domain
         return Training(domain, self._specs[name], settings.seed, state)
 
-    def _stack(self, name: str, state: StackState | None = None) -> StackTraining:
+    def _stack(self, name: str, state: StackState | None) -> StackTraining:
         settings, domain = self.reading.settings, self.reading.domain
         return StackTraining(domain, self._specs[name], settings.seed, state)
 

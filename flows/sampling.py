@@ -5,15 +5,14 @@ The same log gives the same samples with any number of workers: they share the s
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.operators import StatefulBatchLogic
 
 from flows.examples import ExampleBatch, examples_source
+from flows.made import Made
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -32,25 +31,17 @@ Parts = list[dict[str, Any]]
 """The parts of a snapshot: records of `sample.avsc`."""
 
 
-class Keeping(StatefulBatchLogic[Share, Parts, bytes]):  # type: ignore[misc]
-    """One sample as a key of the flow; made when its first share tells its name."""
-
-    def __init__(self, make: Callable[[str], Sampling], resume: Sampling | None) -> None:
-        self._make = make
-        self._sampling = resume
+class Keeping(Made[Sampling]):
+    """One sample as a key of the flow."""
 
     def on_batch(self, values: Sequence[Share]) -> tuple[Iterable[Parts], bool]:
         """Offers what has come, in its order."""
-        sampling = self._sampling = self._sampling or self._make(values[0].name)
+        name = values[0].name
+        sampling = self.core(name)
         parts = sampling.take([example for share in values for example in share.examples])
-        metrics.SAMPLE_SEEN.labels(values[0].name).set(sampling.state.version)
-        metrics.SAMPLE_ROWS.labels(values[0].name).set(sampling.kept())
-        return ([parts] if parts else []), StatefulBatchLogic.RETAIN
-
-    def snapshot(self) -> bytes:
-        """The sample as it is now: it goes on changing while this is being stored."""
-        state = self._sampling.state if self._sampling else None
-        return pickle.dumps(state, pickle.HIGHEST_PROTOCOL)
+        metrics.SAMPLE_SEEN.labels(name).set(sampling.state.version)
+        metrics.SAMPLE_ROWS.labels(name).set(sampling.kept())
+        return ([parts] if parts else []), Made.RETAIN
 
 
 class Steps:
@@ -70,19 +61,18 @@ class Steps:
         return [(name, Share(name, batch.examples)) for name in self._samples if batch.examples]
 
     def keeping(self, resume: bytes | None) -> Keeping:
-        """A sample to be made, or as it was; one that is declared otherwise now begins anew."""
-        state = pickle.loads(resume) if resume else None  # from our own recovery store
-        if state is None or self._samples.get(state.sample.name) != state.sample:
-            return Keeping(self._sampling, None)
-        return Keeping(self._sampling, self._sampling(state.sample.name, state))
+        """A sample to be made, or as it was."""
+        return Keeping(self._sampling, resume)
 
     def parts(self, item: tuple[str, Parts]) -> list[Outgoing]:
         """The parts of a snapshot, each the state of its key."""
         return [Outgoing("sample", key_of(part), part) for part in item[1]]
 
-    def _sampling(self, name: str, state: State | None = None) -> Sampling:
-        settings, domain = self.reading.settings, self.reading.domain
-        return Sampling(domain, self._samples[name], settings.seed, state)
+    def _sampling(self, name: str, state: State | None) -> Sampling:
+        """One that is declared otherwise now begins anew."""
+        settings, sample = self.reading.settings, self._samples[name]
+        known = state if state and state.sample == sample else None
+        return Sampling(self.reading.domain, sample, settings.seed, known)
 
 
 def key_of(part: dict[str, Any]) -> str:
