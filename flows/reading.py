@@ -19,6 +19,7 @@ from schemas.declare import Domain, Schema
 BATCH = 2_000
 """So many records share the cost of an item; twice as many gain little and wait longer."""
 IDLE, PATIENT_IDLE = timedelta(milliseconds=20), timedelta(milliseconds=100)
+"""How long sources with nothing to read let a flow rest."""
 FETCH_WAIT_MS, PATIENT_FETCH_WAIT_MS = 20, 200
 """Events shall be servable at once. Labels come after hours and a model learns for milliseconds:
 asking for them as often would only cost broker and flows a core while nothing happens. The embedded
@@ -40,8 +41,9 @@ class Stop:
 class Reading:
     """How a flow reads: from what, until when, and under which name its metrics stand.
 
-    `batch` is the most records that make an item. `examples_end` is known once the join has ended:
-    the offset up to which there are examples.
+    `batch` is the most records that make an item, `rest` how long a source with nothing to read
+    lets the flow rest. `examples_end` is known once the join has ended: the offset up to which
+    there are examples.
     """
 
     settings: Settings
@@ -50,17 +52,13 @@ class Reading:
     flow: str
     until_end: bool = False
     batch: int = BATCH
+    rest: timedelta = PATIENT_IDLE
     stop: Stop = field(default_factory=Stop)
     examples_end: int | None = None
     _reader: Reader = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._reader = Reader({**CORE, **self.domain.schemas}, self.registry.schema)
-
-    @property
-    def rest(self) -> timedelta:
-        """How long a source with nothing to read lets the flow rest."""
-        return IDLE if self.flow == "features" else PATIENT_IDLE
 
     def tail(self, stream: str, partition: int, start: Position | None) -> Tail:
         """A reader of one partition of one of the domain's topics."""

@@ -9,13 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from signal import Signals
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from bytewax._bytewax import cli_main
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows import drift, features, learning, routing, sampling
-from flows.reading import BATCH, Reading
+from flows.reading import BATCH, IDLE, PATIENT_IDLE, Reading
 from infra import garbage, kafka, metrics, signals
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings
@@ -23,16 +24,27 @@ from online_models.learners import make_all
 from schemas import domains, nearest
 from schemas.declare import Domain
 
-FLOWS: Mapping[str, Callable[[Reading], Dataflow]] = {
-    "features": features.flow,
-    "learning": learning.flow,
-    "sampling": sampling.flow,
-    "routing": routing.flow,
-    "drift": drift.flow,
-}
 EPOCH, LONG_EPOCH = timedelta(seconds=2), timedelta(seconds=10)
 """Time between two snapshots: what is read twice after a crash. Those of learners, samples and
 routes are large; the features flow's state is in Redis and its snapshots are not."""
+
+
+class Flow(NamedTuple):
+    """How a flow is made and run: `batch` and `rest` as in `Reading`, a snapshot every `epoch`."""
+
+    make: Callable[[Reading], Dataflow]
+    batch: int = BATCH
+    epoch: timedelta = LONG_EPOCH
+    rest: timedelta = PATIENT_IDLE
+
+
+FLOWS: Mapping[str, Flow] = {
+    "features": Flow(features.flow, features.BATCH, EPOCH, IDLE),
+    "learning": Flow(learning.flow),
+    "sampling": Flow(sampling.flow),
+    "routing": Flow(routing.flow),
+    "drift": Flow(drift.flow),
+}
 RECOVERY_PARTITIONS = 4
 """Files of a recovery store; more workers than this share them."""
 
@@ -69,9 +81,10 @@ def run(
     domain = domain or domains.load(settings.domain)
     make_all(domain)
     kafka.partitions_of(settings, domain.topic("events"))  # told here, it needs no traceback
-    most = batch or (features.BATCH if name == "features" else BATCH)
-    reading = Reading(settings, domain, registry(settings), name, until_end, most)
-    dataflow = FLOWS[name](reading)
+    flow = FLOWS[name]
+    most = batch or flow.batch
+    reading = Reading(settings, domain, registry(settings), name, until_end, most, flow.rest)
+    dataflow = flow.make(reading)
     config = RecoveryConfig(str(_store(settings, domain, name))) if recovery else None
     index, addresses = process if process else (None, None)
     port = metrics.serve_metrics(settings.metrics_port)
@@ -82,7 +95,7 @@ def run(
             workers_per_process=workers,
             process_id=index,
             addresses=list(addresses) if addresses else None,
-            epoch_interval=epoch or (EPOCH if name == "features" else LONG_EPOCH),
+            epoch_interval=epoch or flow.epoch,
             recovery_config=config,
         )
 
