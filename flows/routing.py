@@ -17,7 +17,7 @@ from flows.parts import MergedPart, OnePart, Positions
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
-from online_models.routes.earning import Routing
+from online_models.routes.earning import Earnings
 from online_models.routes.policies import PolicyError
 from online_models.routes.specs import ANY, spec_of
 from schemas.avro import CORE
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
     dead: list[dict[str, Any]]
 
 
-class LogPart(MergedPart):
+class RoutingPart(MergedPart):
     """All that routing reads, merged by event time; policies at once."""
 
     def __init__(self, reading: Reading, resume: Positions | None) -> None:
@@ -76,20 +76,20 @@ def _wrong(domain: Domain, name: str, record: Mapping[str, Any]) -> str:
     return fault(name, record, len(domain.vector_names))
 
 
-class Earning(StatefulBatchLogic[Batch, dict[str, Any], bytes]):  # type: ignore[misc]
-    """The routing of the domain, as the flow's one key."""
+class Routes(StatefulBatchLogic[Batch, dict[str, Any], bytes]):  # type: ignore[misc]
+    """What the arms of the domain have earned, as the flow's one key."""
 
-    def __init__(self, routing: Routing) -> None:
-        self._routing = routing
+    def __init__(self, earnings: Earnings) -> None:
+        self._earnings = earnings
 
     def on_batch(self, values: Sequence[Batch]) -> tuple[Iterable[dict[str, Any]], bool]:
         """Takes what has come; gives the route where it has changed."""
-        record = self._routing.take(entry for batch in values for entry in batch.entries)
+        record = self._earnings.take(entry for batch in values for entry in batch.entries)
         return [record] if record else [], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
-        """The routing as it is now: it goes on changing while this is being stored."""
-        return pickle.dumps(self._routing.state(), pickle.HIGHEST_PROTOCOL)
+        """The earnings as they are now: they go on changing while this is being stored."""
+        return pickle.dumps(self._earnings.state(), pickle.HIGHEST_PROTOCOL)
 
 
 class Steps:
@@ -106,13 +106,13 @@ class Steps:
         """All of it is one key's."""
         return KEY, batch
 
-    def earning(self, resume: bytes | None) -> Earning:
-        """A routing to begin with, or as it was."""
+    def earning(self, resume: bytes | None) -> Routes:
+        """Nothing earned yet, or as it was."""
         domain, seed = self.reading.domain, self.reading.settings.seed
         if resume is None:
-            return Earning(Routing(domain, seed))
+            return Routes(Earnings(domain, seed))
         state = pickle.loads(resume)  # from our own recovery store
-        return Earning(Routing.resume(domain, seed, state))
+        return Routes(Earnings.resume(domain, seed, state))
 
     def routes(self, item: tuple[str, dict[str, Any]]) -> Outgoing:
         """The route, for the log."""
@@ -132,7 +132,7 @@ def flow(reading: Reading) -> Dataflow:
     """The dataflow; each item is a batch."""
     steps = Steps(reading)
     dataflow = Dataflow("routing")
-    batches = op.input("log", dataflow, OnePart("log", partial(LogPart, reading)))  # Batch
+    batches = op.input("log", dataflow, OnePart("log", partial(RoutingPart, reading)))  # Batch
     dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
     op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
     keyed = op.map("key", batches, steps.key)  # ("route", Batch)

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.learning.quality import turns
 from benchmarks.routing.worlds import I8, NAMES, Arms, domain_of
-from online_models.routes.earning import Entry, Routing
+from online_models.routes.earning import Earnings, Entry
 from online_models.routes.route import Chosen, route_of
 from online_models.routes.specs import PolicySpec, checked
 from schemas.declare import DAY, Domain
@@ -58,7 +58,7 @@ def choices(world: Arms, run: Run) -> I8:
         return np.full(len(world.asked), NAMES.index(next(iter(run.arms))))
     domain = domain_of(run.feedback)
     spec = checked(domain, PolicySpec(run.policy, 1, 0, run.arms, {}, run.by))
-    flow, asking = Routing(domain, seed=0), spec.record()
+    flow, asking = Earnings(domain, seed=0), spec.record()
     flow.take([("policy", asking)])
     route = route_of(domain, None, asking)
     arm = np.zeros(len(world.asked), np.int64)

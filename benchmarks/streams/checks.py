@@ -17,7 +17,7 @@ from infra.settings import Settings
 from online_models.drift.watcher import watchers
 from online_models.evaluation import roc_auc
 from online_models.features.vector import Vectorizer
-from online_models.routes.earning import Routing
+from online_models.routes.earning import Earnings
 from online_models.samples.sampling import Sampling
 from schemas.avro import CORE, HEADER, Codec
 from schemas.declare import Domain
@@ -123,7 +123,7 @@ def check_route(settings: Settings, domain: Domain) -> None:
         for stream, name in (("examples", "example"), ("scores", "score"))
         for record in inspection.read(settings, domain, stream)
     ]
-    wanted = Routing(domain, settings.seed).take(entries)
+    wanted = Earnings(domain, settings.seed).take(entries)
     found = list(inspection.read(settings, domain, "routes"))[-1:]
     if found != [wanted]:
         raise WrongOutput(f"the route is {found}; expected {wanted}")

@@ -30,8 +30,8 @@ Entry = tuple[str, Record]
 """The name of a record's schema, and the record: policy, prediction, example or score."""
 
 
-class Routing:
-    """The routing of one domain; its whole state can be pickled (`state`, `resume`)."""
+class Earnings:
+    """What the arms of a domain earn, and its routes; can be pickled by `state` and `resume`."""
 
     def __init__(self, domain: Domain, seed: int, keep_all: bool = False) -> None:
         self._domain = domain
@@ -52,8 +52,8 @@ class Routing:
         self._changed = False
 
     @classmethod
-    def resume(cls, domain: Domain, seed: int, state: Mapping[str, Any]) -> Routing:
-        """A routing that goes on from what `state` gave."""
+    def resume(cls, domain: Domain, seed: int, state: Mapping[str, Any]) -> Earnings:
+        """Earnings that go on from what `state` gave."""
         made = cls(domain, seed)
         vars(made).update(state)
         return made
@@ -222,11 +222,15 @@ class Routing:
     def _edit(self, since: int) -> None:
         """Adds an edition of what is captured, by the policy that holds then."""
         since = max(since, self.editions[-1].since if self.editions else since)
-        spec = max((s for s in self._specs if s.since <= since), key=lambda s: s.version)
+        spec = self._spec_at(since)
         self.editions.append(Edition(since, spec.logged, self._shares(spec)))
         self._changed = True
         if not self._keep_all:
             self._forget()
+
+    def _spec_at(self, since: int) -> PolicySpec:
+        """The policy that holds then."""
+        return max((s for s in self._specs if s.since <= since), key=lambda s: s.version)
 
     def _shares(self, spec: PolicySpec) -> dict[str, dict[str, float]]:
         canary = self._canary
@@ -255,9 +259,7 @@ class Routing:
 
     def _record(self) -> dict[str, Any]:
         """A record of `route.avsc`."""
-        spec = max(
-            (s for s in self._specs if s.since <= self.editions[-1].since), key=lambda s: s.version
-        )
+        spec = self._spec_at(self.editions[-1].since)
         canary = self._canary
         return {
             "time": self._time,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from online_models.routes.earning import Routing
+from online_models.routes.earning import Earnings
 from online_models.routes.intervals import Floats, Unsupported
 from online_models.routes.offpolicy import Estimate, Log, doubly_robust, mean, snips
 from online_models.routes.policies import PolicyError
@@ -112,7 +112,7 @@ class Logged:
         )
         if spec.name in {"fixed", "shadow", "split"}:
             return []
-        run = Routing(replace(self.domain, routing=routing), seed, keep_all=True)
+        run = Earnings(replace(self.domain, routing=routing), seed, keep_all=True)
         entries = [("example", each) for each in self.history]
         run.take([*entries, *(("score", each) for each in self.scores)])
         return run.editions

@@ -14,14 +14,13 @@ from flows import drift, routing
 from flows.run import run
 from online_models.drift import watcher
 from online_models.routes import exploring
-from online_models.routes.earning import Routing
+from online_models.routes.earning import Earnings
 from online_models.routes.specs import ANY, PolicySpec
-from schemas.declare import MINUTE, Domain, React
-from schemas.declare import Routing as Declared
+from schemas.declare import MINUTE, Domain, React, Routing
 from tests.flows.logs import START, Log, ask
 from tests.flows.processes import survive
 
-ROUTING = Declared("thompson", every=5 * MINUTE, sticky_for=20 * MINUTE, half_life=60 * MINUTE)
+ROUTING = Routing("thompson", every=5 * MINUTE, sticky_for=20 * MINUTE, half_life=60 * MINUTE)
 
 
 def routed(domain: Domain) -> Domain:
@@ -54,10 +53,10 @@ def scored(example: dict[str, Any], learner: str, draw: random.Random) -> dict[s
 
 def bare(log: Log) -> dict[str, Any]:
     """All examples first, then all scores: the core does not mind."""
-    routing = Routing(log.domain, log.settings.seed)
+    earnings = Earnings(log.domain, log.settings.seed)
     entries = [("example", record) for record in log.read("examples")]
     entries += [("score", record) for record in log.read("scores")]
-    record = routing.take(entries)
+    record = earnings.take(entries)
     assert record
     return record
 

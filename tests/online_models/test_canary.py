@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from online_models.routes.canary import PROMOTED, RETREATED, RUNNING, Canary
-from online_models.routes.earning import Entry, Routing
+from online_models.routes.earning import Earnings, Entry
 from online_models.routes.route import route_of
 from online_models.routes.specs import ANY, PolicySpec
 from tests.online_models.test_routing import START, domain_of, example
@@ -97,7 +97,7 @@ def test_rewards(lead: float, ends: str) -> None:
 
 def test_a_retreat_reaches_every_unit_at_once_and_a_stage_reaches_new_ones() -> None:
     domain = domain_of(sticky=("flight",))
-    flow, draw = Routing(domain, 1), random.Random(4)
+    flow, draw = Earnings(domain, 1), random.Random(4)
     flow.take([("policy", SPEC.record())])
     up = flow.take([("prediction", answer(n)) for n in range(80)])
     assert up
@@ -128,7 +128,7 @@ def test_a_declared_canary_goes_up_too() -> None:
         options={"answers": 40.0, "rewards": 0.0},
         feedback="served",
     )
-    flow = Routing(domain, 1)
+    flow = Earnings(domain, 1)
     answers = [("prediction", {**answer(n), "policy": "canary@0"}) for n in range(45)]
     record = flow.take(answers)
     assert record

@@ -12,8 +12,7 @@ import pytest
 from online_models.drift.reacting import Reacting
 from online_models.learners import KINDS, Reaction, make
 from online_models.learners.stack import StackOptions
-from online_models.routes.earning import Entry
-from online_models.routes.earning import Routing as Flow
+from online_models.routes.earning import Earnings, Entry
 from online_models.routes.exploring import WIDE
 from online_models.routes.specs import ANY
 from online_models.stacking import Blended
@@ -155,7 +154,7 @@ def test_the_router_explores_more_while_what_it_serves_is_wrong(
     reactions: tuple[React, ...],
 ) -> None:
     domain = domain_of(*reactions)
-    flow = Flow(domain, 1)
+    flow = Earnings(domain, 1)
     least: list[tuple[int, float]] = []
     for number, one in enumerate(examples(domain)):
         scores: list[Entry] = [
@@ -166,7 +165,7 @@ def test_the_router_explores_more_while_what_it_serves_is_wrong(
         if route:
             least.append((number, min(route["editions"][-1]["shares"][ANY].values())))
         if number == QUIET:
-            flow = Flow.resume(domain, 1, pickle.loads(pickle.dumps(flow.state())))
+            flow = Earnings.resume(domain, 1, pickle.loads(pickle.dumps(flow.state())))
     before = {share for number, share in least if number < QUIET}
     after = [share for number, share in least if number > QUIET + CHANGED // 2]
     assert before == {0.01}

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from scipy.stats import chisquare
 
-from online_models.routes.earning import Entry
-from online_models.routes.earning import Routing as Flow
+from online_models.routes.earning import Earnings, Entry
 from online_models.routes.policies import PolicyError
 from online_models.routes.route import Edition, Route, posteriors_of, route_of
 from online_models.routes.specs import ANY, OPTIONS, PolicySpec, checked, declared, shares, spec_of
@@ -69,7 +68,7 @@ def stream(domain: Domain, number: int, seed: int = 1) -> list[Entry]:
     return out
 
 
-def final(flow: Flow, entries: Iterable[Entry]) -> dict[str, Any]:
+def final(flow: Earnings, entries: Iterable[Entry]) -> dict[str, Any]:
     record = flow.take(entries)
     assert record
     return record
@@ -81,7 +80,7 @@ def mean(record: dict[str, Any], arm: str, context: str = ANY) -> float:
 
 def test_arms_earn_by_slice_and_every_arm_keeps_its_explored_share() -> None:
     domain = domain_of(options={"explore": 0.03})
-    record = final(Flow(domain, 1), stream(domain, 600))
+    record = final(Earnings(domain, 1), stream(domain, 600))
     # what UA gains AA loses, so the arms earn alike overall
     assert mean(record, "logistic", "carrier=UA") > 0 > mean(record, "logistic", "carrier=AA")
     assert min(record["editions"][-1]["shares"][ANY].values()) >= 0.01 - 1e-9
@@ -89,7 +88,7 @@ def test_arms_earn_by_slice_and_every_arm_keeps_its_explored_share() -> None:
 
 def test_a_contextual_policy_chooses_by_slice() -> None:
     domain = domain_of(policy="contextual", by="carrier", options={"explore": 0.03})
-    record = final(Flow(domain, 1), stream(domain, 600))
+    record = final(Earnings(domain, 1), stream(domain, 600))
     found = record["editions"][-1]["shares"]
     assert found["carrier=UA"]["logistic"] > 0.9
     assert found["carrier=AA"]["base-rate"] > 0.9
@@ -106,8 +105,8 @@ def test_a_contextual_policy_chooses_by_slice() -> None:
 def test_batches_interleaving_and_crashes_decide_nothing() -> None:
     domain = domain_of()
     entries = stream(domain, 400)
-    whole = final(Flow(domain, 1), entries)
-    flow, draw, last = Flow(domain, 1), random.Random(3), None
+    whole = final(Earnings(domain, 1), entries)
+    flow, draw, last = Earnings(domain, 1), random.Random(3), None
     examples = [e for e in entries if e[0] == "example"]
     queues = [examples, *([e for e in entries if e[1].get("learner") == arm] for arm in ARMS)]
     while any(queues):
@@ -117,7 +116,7 @@ def test_batches_interleaving_and_crashes_decide_nothing() -> None:
         del queue[:size]
         last = record or last
         if draw.random() < 0.3:
-            flow = Flow.resume(domain, 1, pickle.loads(pickle.dumps(flow.state())))
+            flow = Earnings.resume(domain, 1, pickle.loads(pickle.dumps(flow.state())))
     assert last == whole
 
 
@@ -135,8 +134,8 @@ def test_copies_earn_nothing_and_corrections_replace() -> None:
     scores = [e for e in entries if e[0] == "score"]
     label = examples[9][1]["label"]
     changed = [*examples[:9], (examples[9][0], {**examples[9][1], "label": 1.0 - label})]
-    plain = final(Flow(domain, 1), [*changed, *examples[10:], *scores])
-    late = Flow(domain, 1)
+    plain = final(Earnings(domain, 1), [*changed, *examples[10:], *scores])
+    late = Earnings(domain, 1)
     late.take([*entries[:120], *entries[:120]])
     told = [("e9", 1.0 - label), ("e9", label), ("e9", 1.0 - label), ("nobody", 1.0)]
     bringer = next(at for at, e in enumerate(entries) if e[0] == "example" and at > 120)
@@ -155,7 +154,7 @@ def test_a_slow_arm_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("online_models.routes.earning.PATIENCE", 100)
     domain = domain_of()
     entries = stream(domain, 300)
-    flow = Flow(domain, 1)
+    flow = Earnings(domain, 1)
     flow.take(entries[:40])
     quick = [e for e in entries[40:] if e[1].get("learner") != "tree"]
     assert flow.take(quick[:200]) is None
@@ -165,7 +164,7 @@ def test_a_slow_arm_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPat
 
 def test_served_feedback_lets_only_the_arm_that_answered_earn() -> None:
     domain = domain_of(feedback="served")
-    record = final(Flow(domain, 1), stream(domain, 400))
+    record = final(Earnings(domain, 1), stream(domain, 400))
     earned = posteriors_of(record)[ANY]
     assert sum(one.weight for one in earned.values()) < 400
     assert earned["tree"].mean == pytest.approx(-0.61, abs=0.1)
@@ -174,7 +173,7 @@ def test_served_feedback_lets_only_the_arm_that_answered_earn() -> None:
 def test_a_seen_outcome_stands_for_the_hidden_ones() -> None:
     domain = domain_of()
     entries = [(n, {**r, "seen": 0.1} if n == "example" else r) for n, r in stream(domain, 50)]
-    one, ten = final(Flow(domain, 1), stream(domain, 50)), final(Flow(domain, 1), entries)
+    one, ten = final(Earnings(domain, 1), stream(domain, 50)), final(Earnings(domain, 1), entries)
     pair = (posteriors_of(each)[ANY]["tree"] for each in (one, ten))
     plain, weighed = pair
     assert weighed.weight == pytest.approx(10 * plain.weight)
@@ -236,12 +235,12 @@ def test_frequencies_are_the_propensities_also_where_an_arm_is_missing_or_withdr
 
 def test_a_policy_that_the_flow_has_not_seen_holds_by_what_was_earned() -> None:
     domain = domain_of()
-    record = final(Flow(domain, 1), stream(domain, 400))
+    record = final(Earnings(domain, 1), stream(domain, 400))
     spec = PolicySpec("split", 1, record["time"], {"tree": 1.0, "logistic": 3.0})
     route = route_of(domain, record, spec.record())
     assert route
     assert route.editions[-1].shares == {ANY: {"tree": 0.25, "logistic": 0.75}}
-    followed = Flow(domain, 1)
+    followed = Earnings(domain, 1)
     followed.take([("policy", spec.record()), *stream(domain, 100)])
     assert followed.editions[-1].policy == "thompson@0"
     taken = final(followed, stream(domain, 420)[400:])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from online_models.routes.canary import RETREATED
-from online_models.routes.earning import Routing
+from online_models.routes.earning import Earnings
 from online_models.routes.route import route_of
 from online_models.routes.specs import PolicySpec
 from schemas.declare import MINUTE, Domain
@@ -20,10 +20,10 @@ CANARY = PolicySpec(
 )
 
 
-def retreated(domain: Domain, good: int) -> tuple[Routing, dict[str, Any], int]:
-    """A routing whose new arm fails after so many good answers; its record, and when that was."""
-    routing = Routing(domain, 1)
-    routing.take([("policy", CANARY.record())])
+def retreated(domain: Domain, good: int) -> tuple[Earnings, dict[str, Any], int]:
+    """Earnings whose new arm fails after so many good answers; its record, and when that was."""
+    earnings = Earnings(domain, 1)
+    earnings.take([("policy", CANARY.record())])
     for number in range(good + 200):
         at = START + number * MINUTE
         answer = {
@@ -34,9 +34,9 @@ def retreated(domain: Domain, good: int) -> tuple[Routing, dict[str, Any], int]:
             "degraded": ["model:base-rate"] if number >= good else [],
             "model_ms": 1.0,
         }
-        record = routing.take([("prediction", answer)])
+        record = earnings.take([("prediction", answer)])
         if record and record["outcome"] == RETREATED:
-            return routing, record, at + MINUTE
+            return earnings, record, at + MINUTE
     raise AssertionError("it never retreats")
 
 
@@ -54,14 +54,14 @@ def answering(
 def test_it_stays_away_when_another_policy_comes(good: int) -> None:
     """From the stages of 5, 25 and 100 %: units of every one of them are still stuck."""
     domain = domain_of(sticky=("flight",))
-    routing, record, end = retreated(domain, good)
+    earnings, record, end = retreated(domain, good)
     assert answering(domain, record, CANARY, end) == {"logistic": 1_000}
     fixed = PolicySpec("fixed", 4, end, {"logistic": 1.0})
     assert answering(domain, record, fixed, end + MINUTE) == {"logistic": 1_000}, "not taken up yet"
-    routing.take([("policy", fixed.record())])
-    routing._edit(end + MINUTE)
-    assert routing._record()["version"] == 4
-    assert answering(domain, routing._record(), fixed, end + 2 * MINUTE) == {"logistic": 1_000}
+    earnings.take([("policy", fixed.record())])
+    earnings._edit(end + MINUTE)
+    assert earnings._record()["version"] == 4
+    assert answering(domain, earnings._record(), fixed, end + 2 * MINUTE) == {"logistic": 1_000}
 
 
 def test_a_later_policy_may_name_it_again() -> None:
