@@ -62,9 +62,9 @@ def fault(name: str, record: Mapping[str, Any], width: int) -> str:
 
 
 def _example(record: Mapping[str, Any], width: int) -> str:
-    for told in record["provisional"]:
-        if found := _foretold(told, width):
-            return f"example.provisional of {told['id']!r}: {found}"
+    for label in record["provisional"]:
+        if found := _provisional(label, width):
+            return f"example.provisional of {label['id']!r}: {found}"
     for told in record["corrections"]:
         if told["label"] not in {0.0, 1.0}:
             return f"example.corrections of {told['id']!r}: label {told['label']}; expected 0 or 1"
@@ -73,9 +73,9 @@ def _example(record: Mapping[str, Any], width: int) -> str:
     return ""
 
 
-def _foretold(told: Mapping[str, Any], width: int) -> str:
-    if len(told["vector"]) != width or any(map(math.isinf, told["vector"])):
-        return f"vector of {len(told['vector'])} numbers; expected {width}, none of them infinite"
-    if told["label"] not in {0.0, 1.0} or not 0 < told["weight"] < 1:
-        return f"label {told['label']}, weight {told['weight']}; expected 0 or 1, and in (0, 1)"
+def _provisional(label: Mapping[str, Any], width: int) -> str:
+    if len(label["vector"]) != width or any(map(math.isinf, label["vector"])):
+        return f"vector of {len(label['vector'])} numbers; expected {width}, none of them infinite"
+    if label["label"] not in {0.0, 1.0} or not 0 < label["weight"] < 1:
+        return f"label {label['label']}, weight {label['weight']}; expected 0 or 1, and in (0, 1)"
     return ""

@@ -97,7 +97,7 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
         self._settled = set(self._written)
         self._corrected: set[tuple[str, int]] = set()
         for example in written:
-            self._settled.update(told["id"] for told in example["provisional"])
+            self._settled.update(label["id"] for label in example["provisional"])
             self._corrected.update((told["id"], told["time"]) for told in example["corrections"])
 
     def write_batch(self, values: Sequence[Sequence[Example]]) -> None:
@@ -116,12 +116,12 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
         return self._end + self._sender.delivered
 
     def _unwritten(self, example: Example) -> dict[str, list[Example]]:
-        """What goes with it and an earlier run did not write, nor true labels of what it foretold.
+        """What goes with it, without what an earlier run wrote, or labels of what it joined.
 
         That run may have sent it with another example: which is the next one depends on arrivals.
         """
         return {
-            "provisional": [t for t in example["provisional"] if t["id"] not in self._settled],
+            "provisional": [p for p in example["provisional"] if p["id"] not in self._settled],
             "corrections": [
                 told
                 for told in example["corrections"]

@@ -1,6 +1,6 @@
 """The source of joined examples: predictions and labels of all partitions, merged and joined.
 
-Where a domain foretells labels from events, the events are merged in as a third stream.
+Where a domain declares provisional labels, the events are merged in as a third stream.
 
 Its place in the log is its whole recovery state. The join's memory is rebuilt on resume by reading
 the log's last stretch (two deadlines of event time) once more, silently; so a snapshot is a few
@@ -23,12 +23,12 @@ from infra import metrics
 from infra.decoding import Decoded
 from infra.kafka import OffsetLost, Raw
 from online_models.joining import Counts, Example, JoinState
-from online_models.labelling import Labelling
+from online_models.provisional import Labelling
 from schemas.avro import CORE
 
 STREAMS = {"predictions": "prediction", "labels": "label"}
 """The topics that are joined, and the record that belongs in each."""
-FORETOLD, NOTHING = "foretold", "nothing"
+PROVISIONAL, NOTHING = "provisional", "nothing"
 """Names of entries made of events."""
 
 
@@ -104,15 +104,15 @@ class JoinPart(Part):
             start = Position(resume.memory[0].positions[i].offset) if resume else None
             until = resume.now[i] if resume else None
             tail = self.reading.tail(stream, partition, start)
-            decode = self._foretelling() if stream == "events" else self._decoding(stream)
+            decode = self._decoding_events() if stream == "events" else self._decoding(stream)
             yield Feed(tail, decode, self.reading.batch, until)
 
     def _positions(self) -> tuple[Position, ...]:
         return tuple(feed.done for feed in self._merge.feeds)
 
     def _join(self, entry: Entry) -> list[Example]:
-        if entry.name == FORETOLD:
-            self.state.foretell(entry.record["label"])
+        if entry.name == PROVISIONAL:
+            self.state.provisional(entry.record["label"])
         elif entry.name != NOTHING:
             take = self.state.prediction if entry.name == "prediction" else self.state.label
             return take(entry.record)
@@ -149,8 +149,8 @@ class JoinPart(Part):
         width = len(self.reading.domain.vector_names)
         return checked(flow, counted, partial(fault, width=width))
 
-    def _foretelling(self) -> Decode:
-        """Events as what they foretell; flows/features buries those that cannot be read."""
+    def _decoding_events(self) -> Decode:
+        """Events as provisional labels; flows/features buries those that cannot be read."""
         domain = self.reading.domain
         decoder = self.reading.decoder({e.name: domain.schemas[e.name] for e in domain.events})
 
@@ -159,7 +159,7 @@ class JoinPart(Part):
             for name, record, offset in decoder.batch(topic, partition, raws).good:
                 label = self._labelling.of(name, record)
                 if label is not None:
-                    found[offset] = Entry(label.time, FORETOLD, {"label": label})
+                    found[offset] = Entry(label.time, PROVISIONAL, {"label": label})
             nothing = Entry(AT_ONCE, NOTHING, {})
             return [found.get(raw.offset, nothing) for raw in raws]
 

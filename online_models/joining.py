@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from online_models.labelling import Foretold
+from online_models.provisional import ProvisionalLabel
 from schemas.declare import Label, Unlabelled
 
 Record = Mapping[str, Any]
@@ -44,7 +44,7 @@ class _Waiting(NamedTuple):
     asked: int
     vector: array[float]
     served: tuple[Any, ...]
-    foretold: bool = False
+    provisional: bool = False
     told: _Told | None = None
 
     @property
@@ -100,7 +100,7 @@ class JoinState:
     _expiries: list[tuple[int, str]] = field(default_factory=list)  # heap, when predictions expire
     _forgets: list[tuple[int, str]] = field(default_factory=list)  # heap, when done ids are dropped
     _orphanings: list[tuple[int, str]] = field(default_factory=list)  # heap, when labels expire
-    _foretold: list[dict[str, Any]] = field(default_factory=list)  # for the next example
+    _provisional: list[dict[str, Any]] = field(default_factory=list)  # for the next example
     _corrections: list[dict[str, Any]] = field(default_factory=list)  # for the next example
     _waiting: int = 0
     _first: int = 2**62  # when the first question was asked
@@ -144,18 +144,18 @@ class JoinState:
             done += self._labelled(id_, waiting, told)
         return done
 
-    def foretell(self, told: Foretold) -> None:
+    def provisional(self, label: ProvisionalLabel) -> None:
         """Take a provisional label; the first of a prediction that waits for its label counts.
 
         It is not a label, and an event's time moves no watermark here.
         """
-        waiting = self._predictions.get(told.id)
-        if not isinstance(waiting, _Waiting) or waiting.foretold:
+        waiting = self._predictions.get(label.id)
+        if not isinstance(waiting, _Waiting) or waiting.provisional:
             return
-        if told.time <= waiting.asked + self.declared.deadline:
-            self._predictions[told.id] = waiting._replace(foretold=True)
+        if label.time <= waiting.asked + self.declared.deadline:
+            self._predictions[label.id] = waiting._replace(provisional=True)
             vector = waiting.vector.tolist()
-            self._foretold.append({**told._asdict(), "vector": vector})
+            self._provisional.append({**label._asdict(), "vector": vector})
 
     def advance(self, time: int) -> list[Example]:
         """Move the watermark to a newer time; gives the examples that their deadlines complete."""
@@ -265,9 +265,9 @@ class JoinState:
                 self.counts.orphans += 1
 
     def _example(self, id_: str, waiting: _Waiting, told: _Told, origin: str) -> Example:
-        """What is complete; with it goes what was foretold or corrected of others."""
-        foretold = [one for one in self._foretold if one["id"] != id_]
-        corrections, self._corrections, self._foretold = self._corrections, [], []
+        """What is complete; with it go provisional labels and corrections of others."""
+        provisional = [one for one in self._provisional if one["id"] != id_]
+        corrections, self._corrections, self._provisional = self._corrections, [], []
         return {
             "id": id_,
             "time": told.time,
@@ -276,6 +276,6 @@ class JoinState:
             "label": told.value,
             "origin": origin,
             **dict(zip((*AS_SERVED, *SINCE_ROUTING), waiting.served, strict=True)),
-            "provisional": foretold,
+            "provisional": provisional,
             "corrections": corrections,
         }

@@ -94,7 +94,7 @@ class StackTraining(Training):
         ready = min(len(state.examples), *map(len, state.scores.values()))
         return self.take([state.examples.popleft() for _ in range(ready)])
 
-    def _foresee(self, told: Example) -> None:
+    def _learn_provisional(self, label: Example) -> None:
         """Only its parts learn provisional labels; it counts them, as its versions are theirs."""
         self._blended.examples += 1
 

@@ -40,7 +40,7 @@ class Taken(NamedTuple):
     card: Record | None
 
 
-class Early(NamedTuple):
+class ProvisionalScore(NamedTuple):
     """What a learner said of a prediction just before it learned a provisional label of it.
 
     That is what is scored when the true label comes: by then the learner has been told.
@@ -64,7 +64,7 @@ class State:
     snapshot_examples: int = 0
     snapshot_time: int = 0
     reacting: Reacting | None = None
-    early: dict[str, Early] = field(default_factory=dict)
+    provisional: dict[str, ProvisionalScore] = field(default_factory=dict)
 
 
 class Training:
@@ -131,13 +131,13 @@ class Training:
     def _undisturbed(self, examples: Sequence[Example]) -> bool:
         """Whether nothing can happen to the learner between these examples."""
         state = self.state
-        foretold = any(example.get("provisional", ()) for example in examples)
-        return state.reacting is None and not state.early and not foretold
+        provisional = any(example.get("provisional", ()) for example in examples)
+        return state.reacting is None and not state.provisional and not provisional
 
     def _learn(self, example: Example) -> Record:
         state = self.state
-        for told in example.get("provisional", ()):
-            self._foresee(told)
+        for label in example.get("provisional", ()):
+            self._learn_provisional(label)
         version = state.learner.examples
         probability = self._score(example)
         if state.reacting is not None:
@@ -161,23 +161,23 @@ class Training:
             "seen": example.get("seen", 1.0),
         }
 
-    def _foresee(self, told: Example) -> None:
+    def _learn_provisional(self, label: Example) -> None:
         """Learns a provisional label, and keeps what it would have said before."""
-        learner, early = self.state.learner, self.state.early
-        said = learner.score_then_learn(told["vector"], told["label"], told["weight"])
-        forget = told["time"] + self._domain.label.deadline
-        early[told["id"]] = Early(said, told["weight"], forget)
-        while early[oldest := next(iter(early))].forget < told["time"]:  # its label never came
-            del early[oldest]
+        learner, scores = self.state.learner, self.state.provisional
+        said = learner.score_then_learn(label["vector"], label["label"], label["weight"])
+        forget = label["time"] + self._domain.label.deadline
+        scores[label["id"]] = ProvisionalScore(said, label["weight"], forget)
+        while scores[oldest := next(iter(scores))].forget < label["time"]:  # its label never came
+            del scores[oldest]
 
     def _score(self, example: Example) -> float:
         """What the learner said of an example; it has learned all of it then."""
         learner = self.state.learner
         vector, label, weight = example["vector"], example["label"], weight_of(example)
-        early = self.state.early.pop(example["id"], None)
-        if early is not None:
-            learner.learn(vector, label, weight - early.weight)
-            return early.probability
+        before = self.state.provisional.pop(example["id"], None)
+        if before is not None:
+            learner.learn(vector, label, weight - before.weight)
+            return before.probability
         return learner.score_then_learn(vector, label, weight)
 
     def _export(self) -> tuple[bytes, float] | None:

@@ -91,18 +91,18 @@ def _check_prior(domain: Domain) -> None:
 
 
 def _check_provisional(domain: Domain) -> None:
-    names = [function.name for function in domain.provisional]
-    distinct(domain.name, "labelling functions", names)
-    for function in domain.provisional:
-        where = f"{domain.name}: provisional label {function.name!r}"
-        known(where, "event", function.event, [event.name for event in domain.events])
-        for name in (function.id, function.value):
-            known(where, "field", name, fields_of(domain.schemas[function.event]))
-        if not 0 < function.weight < 1:
-            raise DeclarationError(f"{where}: weight {function.weight}; expected in (0, 1)")
-        if function.label not in (0, 1):
-            raise DeclarationError(f"{where}: label {function.label}; expected 0 or 1")
-        low, high = function.at_least, function.at_most
+    names = [label.name for label in domain.provisional]
+    distinct(domain.name, "provisional labels", names)
+    for label in domain.provisional:
+        where = f"{domain.name}: provisional label {label.name!r}"
+        known(where, "event", label.event, [event.name for event in domain.events])
+        for name in (label.id, label.value):
+            known(where, "field", name, fields_of(domain.schemas[label.event]))
+        if not 0 < label.weight < 1:
+            raise DeclarationError(f"{where}: weight {label.weight}; expected in (0, 1)")
+        if label.label not in (0, 1):
+            raise DeclarationError(f"{where}: label {label.label}; expected 0 or 1")
+        low, high = label.at_least, label.at_most
         if not low <= high:
             raise DeclarationError(
                 f"{where}: never fires, at_least {low} and at_most {high}; expected no NaN, and "

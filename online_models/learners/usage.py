@@ -44,8 +44,8 @@ def used(spec: LearnerSpec, domain: Domain) -> Used:
 
 def learned(spec: LearnerSpec, domain: Domain) -> str:
     """How its examples were learned, to be said after their number."""
-    told = "; labels foretold were learned before, for a part of the weight"
-    return _learned(spec, domain) + (told if domain.provisional else "")
+    before = "; provisional labels were learned before, for a part of the weight"
+    return _learned(spec, domain) + (before if domain.provisional else "")
 
 
 def _learned(spec: LearnerSpec, domain: Domain) -> str:

@@ -26,10 +26,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Provisional:
-    """A labelling function: what an event foretells of a label that has not come yet.
+    """A label that an event gives before the true one comes; in Snorkel, a labelling function.
 
-    An `event` whose number `value` is `at_least` or `at_most` so much foretells that the
-    prediction named by its field `id` gets this `label`. It is learned at once with `weight`, in
+    An `event` whose number `value` is `at_least` or `at_most` so much gives the prediction
+    named by its field `id` this `label`. It is learned at once with `weight`, in
     (0, 1), and the true label with the rest.
     """
 

@@ -17,7 +17,7 @@ from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
 from online_models.joining import JoinState
-from online_models.labelling import Labelling
+from online_models.provisional import Labelling
 from online_models.training import Training
 from schemas.avro import CORE
 from schemas.declare import MINUTE, Domain, LearnerSpec, Publishing
@@ -118,8 +118,8 @@ class Asked:
         for _, kind, record in sorted(merged, key=lambda entry: entry[:2]):
             if kind < 2:
                 out += state.label(record) if kind else state.prediction(record)
-            elif told := labelling.of("visit", record):
-                state.foretell(told)
+            elif label := labelling.of("visit", record):
+                state.provisional(label)
         return out
 
 

@@ -71,7 +71,7 @@ def joined(log: Log) -> list[Example]:
 
 
 def settled(example: Example) -> Example:
-    """Without the labels that were foretold, which depend on how far the events had come."""
+    """Without the provisional labels, which depend on how far the events had come."""
     return {**example, "provisional": []}
 
 

@@ -1,4 +1,4 @@
-"""Labels foretold by events, through join, examples and learners, whole and killed."""
+"""Provisional labels, through join, examples and learners, whole and killed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGE = Provisional(
 
 
 def write(log: Log, number: int, seed: int = 1) -> Asked:
-    """Predictions, labels, and visits whose user is a prediction's id; a third foretells."""
+    """Predictions, labels, and visits whose user is a prediction's id; a third gives a label."""
     log.domain = replace(log.domain, provisional=(LARGE,))
     asked, draw = ask(log.domain, number, seed), random.Random(seed)
     for p in draw.sample(asked.predictions, number // 2):
@@ -40,7 +40,7 @@ def told(examples: list[dict[str, Any]]) -> list[str]:
     return [one["id"] for example in examples for one in example["provisional"]]
 
 
-def test_foretold_labels_are_learned_in_their_place_and_not_scored(log: Log) -> None:
+def test_provisional_labels_are_learned_in_their_place_and_not_scored(log: Log) -> None:
     asked = write(log, 1_000)
     run("learning", log.settings, workers=2, until_end=True, domain=log.domain)
     wanted = asked.examples(log.domain)
@@ -64,7 +64,7 @@ def test_killed_and_restarted(log: Log) -> None:
     assert newest(log.read("models")) == taught(log.domain, log.settings.seed, wanted)
 
 
-def test_a_run_after_a_crash_foretells_nothing_that_an_earlier_one_wrote(log: Log) -> None:
+def test_a_run_after_a_crash_writes_no_label_that_an_earlier_one_wrote(log: Log) -> None:
     """Even where it joins in another order than the run before it, as can be at the live edge."""
     first, second, third = write(log, 300).examples(log.domain)[:3]
     a, b, c, d = ({**first, "id": "x", "vector": first["vector"]} for _ in range(4))

@@ -106,7 +106,7 @@ def test_a_number_and_a_category_of_one_name_are_told_apart() -> None:
 )
 def test_how_examples_are_learned_is_told_by_kind(kind: str, options: Any, told: str) -> None:
     assert told in learned(*spec_of(kind, **options))
-    assert "foretold" not in learned(*spec_of(kind, **options))
+    assert "provisional" not in learned(*spec_of(kind, **options))
 
 
 def test_the_worst_slice_is_bad_for_its_rate_not_rare() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from online_models.joining import JoinState
-from online_models.labelling import Foretold
+from online_models.provisional import ProvisionalLabel
 from schemas.declare import Label, Unlabelled
 
 DEADLINE = 100
@@ -81,28 +81,32 @@ def test_an_example_carries_what_was_served() -> None:
     }
 
 
-def foretold(id_: str, time: int, value: float = 1.0) -> Foretold:
-    return Foretold(id_, time, "f", value, 0.3)
+def provisional(id_: str, time: int, value: float = 1.0) -> ProvisionalLabel:
+    return ProvisionalLabel(id_, time, "f", value, 0.3)
 
 
-def test_what_is_foretold_goes_with_the_next_example_of_another() -> None:
+def test_a_provisional_label_goes_with_the_next_example_of_another() -> None:
     state = JoinState(DROP)
     run(state, [prediction("a", 10), prediction("b", 11), prediction("c", 12)])
-    state.foretell(foretold("a", 20))
-    state.foretell(foretold("a", 21, 0.0))  # the first counts
-    state.foretell(foretold("b", 22))
+    state.provisional(provisional("a", 20))
+    state.provisional(provisional("a", 21, 0.0))  # the first counts
+    state.provisional(provisional("b", 22))
     (first,) = state.label(label("b", 30))
-    assert first["provisional"] == [{**foretold("a", 20)._asdict(), "vector": [1.0, 10.0]}]
+    assert first["provisional"] == [{**provisional("a", 20)._asdict(), "vector": [1.0, 10.0]}]
     (second,) = state.label(label("a", 31))
     assert second["provisional"] == []
 
 
-def test_only_a_prediction_that_waits_can_be_foretold() -> None:
+def test_only_a_prediction_that_waits_gets_a_provisional_label() -> None:
     state = JoinState(DROP)
-    state.foretell(foretold("late", 5))
+    state.provisional(provisional("late", 5))
     run(state, [prediction("late", 1), prediction("a", 10), prediction("b", 10), label("b", 20)])
-    for told in (foretold("b", 21), foretold("nobody", 22), foretold("a", 10 + DEADLINE + 1)):
-        state.foretell(told)
+    for given in (
+        provisional("b", 21),
+        provisional("nobody", 22),
+        provisional("a", 10 + DEADLINE + 1),
+    ):
+        state.provisional(given)
     assert state.watermark == 20
     (example,) = state.label(label("a", 110))
     assert example["provisional"] == []

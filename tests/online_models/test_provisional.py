@@ -1,4 +1,4 @@
-"""Provisional labels: who foretells what, and how a learner counts an example once all the same."""
+"""Provisional labels: which event gives one, and how an example counts once all the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from online_models.labelling import Foretold, Labelling
 from online_models.learners import make
+from online_models.provisional import Labelling, ProvisionalLabel
 from online_models.stacking import StackTraining, said
 from online_models.training import Training
 from schemas import domains
@@ -30,11 +30,11 @@ def domain() -> Domain:
     return replace(flights, learners=(*PARTS, STACK), served="both", publishing=rule)
 
 
-def example(number: int, label: float = 1.0, foretold: tuple[int, ...] = ()) -> dict[str, Any]:
-    """The example of a number; what it carries is foretold positive with weight 0.3."""
+def example(number: int, label: float = 1.0, provisional: tuple[int, ...] = ()) -> dict[str, Any]:
+    """The example of a number; what it carries are positive ones with weight 0.3."""
     given = [
-        {**Foretold(f"e{n}", number, "late", 1.0, 0.3)._asdict(), "vector": VECTORS[n]}
-        for n in foretold
+        {**ProvisionalLabel(f"e{n}", number, "late", 1.0, 0.3)._asdict(), "vector": VECTORS[n]}
+        for n in provisional
     ]
     return {
         "id": f"e{number}",
@@ -53,17 +53,17 @@ def example(number: int, label: float = 1.0, foretold: tuple[int, ...] = ()) -> 
 def test_a_function_fires_where_it_is_declared_to(delay: float | None, found: str | None) -> None:
     labelling = Labelling((LATE, EARLY))
     record = {"leg": "x", "time": 7, "delay": delay}
-    told = labelling.of("departed", record)
-    assert (told and told.source) == found
+    label = labelling.of("departed", record)
+    assert (label and label.source) == found
     assert labelling.of("landed", record) is None
     assert labelling.of("departed", {**record, "leg": None}) is None
     if delay == 45.0:
-        assert told == Foretold("x", 7, "late", 1.0, 0.3)
+        assert label == ProvisionalLabel("x", 7, "late", 1.0, 0.3)
 
 
 def test_the_true_label_is_learned_with_the_rest_and_scored_as_before_both(domain: Domain) -> None:
     training = Training(domain, PARTS[0], seed=1)
-    first, second = training.take([example(0, foretold=(2,)), example(1, 0.0)]).scores
+    first, second = training.take([example(0, provisional=(2,)), example(1, 0.0)]).scores
     (third,) = training.take([example(2, 0.0)]).scores
     bare = make(PARTS[0], domain, seed=1)
     before = bare.predict(VECTORS[2])
@@ -75,39 +75,39 @@ def test_the_true_label_is_learned_with_the_rest_and_scored_as_before_both(domai
     assert training.state.learner.export() == bare.export()
     assert training.quality().examples == 3
     assert training.state.slices.overall.examples == 3
-    assert training.state.early == {}
+    assert training.state.provisional == {}
 
 
-def test_an_example_weighs_one_in_all_whatever_was_foretold(domain: Domain) -> None:
-    """To the base rate, which only counts, what was foretold right makes no difference at last."""
-    plain, foretold = (Training(domain, PARTS[1], seed=1) for _ in range(2))
+def test_an_example_weighs_one_in_all_with_provisional_labels_or_without(domain: Domain) -> None:
+    """To the base rate, which only counts, one that was right makes no difference at last."""
+    plain, provisional = (Training(domain, PARTS[1], seed=1) for _ in range(2))
     for number in range(20):
         plain.take([example(number)])
-        foretold.take([example(number, foretold=(number + 1,))])
+        provisional.take([example(number, provisional=(number + 1,))])
     plain.take([example(20)])
-    foretold.take([example(20)])
-    answers = [each.state.learner.predict(VECTORS[0]) for each in (plain, foretold)]
+    provisional.take([example(20)])
+    answers = [each.state.learner.predict(VECTORS[0]) for each in (plain, provisional)]
     assert answers[0] == pytest.approx(answers[1], abs=1e-12)
 
 
 def test_what_never_comes_true_is_forgotten_after_the_deadline(domain: Domain) -> None:
     training = Training(domain, PARTS[1], seed=1)
-    training.take([example(0, foretold=(30, 31))])
-    assert set(training.state.early) == {"e30", "e31"}
-    late = example(1, foretold=(32,))
+    training.take([example(0, provisional=(30, 31))])
+    assert set(training.state.provisional) == {"e30", "e31"}
+    late = example(1, provisional=(32,))
     late["provisional"][0]["time"] = domain.label.deadline + 1
     training.take([late])
-    assert set(training.state.early) == {"e32"}
+    assert set(training.state.provisional) == {"e32"}
 
 
 def test_a_stack_and_its_parts_agree_on_versions(domain: Domain) -> None:
-    """In pieces and through pickles; a snapshot's version counts what was foretold, too."""
+    """In pieces and through pickles; a snapshot's version counts provisional labels, too."""
     parts = {spec.name: Training(domain, spec, seed=1) for spec in PARTS}
     stack = StackTraining(domain, STACK, seed=1)
     batches = [
-        [example(0, foretold=(3, 4)), example(1, 0.0)],
-        [example(2, foretold=(5,)), example(3), example(4, 0.0)],
-        [example(5), example(6, 0.0, foretold=(7,)), example(7)],
+        [example(0, provisional=(3, 4)), example(1, 0.0)],
+        [example(2, provisional=(5,)), example(3), example(4, 0.0)],
+        [example(5), example(6, 0.0, provisional=(7,)), example(7)],
     ]
     newest: Any = None
     for batch in batches:

@@ -149,12 +149,12 @@ def test_label_has_a_deadline_and_says_what_silence_means(flights: Domain) -> No
         ({"at_least": 5.0, "at_most": 4.0}, "never fires, at_least 5.0"),
     ],
 )
-def test_slips_in_a_labelling_function(flights: Domain, slip: Any, named: str) -> None:
+def test_slips_in_a_provisional_label(flights: Domain, slip: Any, named: str) -> None:
     sound = Provisional("late", "departed", "leg", "delay", label=1.0, weight=0.3, at_least=45.0)
     assert validate(replace(flights, provisional=(sound,))).provisional == (sound,)
     with pytest.raises(DeclarationError, match=named):
         validate(replace(flights, provisional=(replace(sound, **slip),)))
-    with pytest.raises(DeclarationError, match="two labelling functions share a name"):
+    with pytest.raises(DeclarationError, match="two provisional labels share a name"):
         validate(replace(flights, provisional=(sound, sound)))
 
 

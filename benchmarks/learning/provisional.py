@@ -1,9 +1,9 @@
-"""What labelling functions are worth on flights, in the bare loop of `benchmarks.learning.quality`.
+"""What provisional labels are worth on flights, in the bare loop of `benchmarks.learning.quality`.
 
-A label foretold by a departure is learned hours before the landing, with a part of the weight, and
+One that a departure gives is learned hours before the landing, with a part of the weight, and
 the true label with the rest. What is scored are the answers when asked, against the true labels.
 
-    python -m benchmarks.learning.foretold --vectors .headrace
+    python -m benchmarks.learning.provisional --vectors .headrace
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from rich.table import Table
 from benchmarks.learning.asked import NEVER, Asked
 from benchmarks.learning.quality import collect
 from online_models.evaluation import CLIP, measure
-from online_models.labelling import Foretold, Labelling
 from online_models.learners import Learner, make
+from online_models.provisional import Labelling, ProvisionalLabel
 from schemas.dataset import load as load_dataset
 from schemas.declare import DAY, Domain, Provisional
 from schemas.domains import load as load_domain
@@ -50,73 +50,75 @@ TRIED: Mapping[str, tuple[Provisional, ...]] = {
     "45 min late or 5 min early, weight 0.3": (_late(45, 0.3), _early(0.3)),
     "45 min late or 5 min early, weight 0.8": (_late(45, 0.8), _early(0.8)),
 }
-"""Sets of labelling functions."""
+"""Sets of provisional labels."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers [n] when asked; how many labels were foretold, and the share of those that came true.
+    """Answers [n] when asked; how many provisional labels there were, and the share that came true.
 
     The share is of those whose true label came.
     """
 
     asked: F8
-    foretold: int
+    provisional: int
     right: float
 
 
-def learned(asked: Asked, learner: Learner, foretold: Mapping[str, Foretold]) -> Answers:
+def learned(asked: Asked, learner: Learner, provisional: Mapping[str, ProvisionalLabel]) -> Answers:
     """Asks a fresh learner every question in turn, and teaches it what it can know by then."""
     answers = np.full(len(asked), np.nan)
     vectors: list[list[float]] = asked.vectors.tolist()
-    told = [foretold.get(id_) for id_ in asked.ids.tolist()]
-    for question, what in _turns(asked, told):
-        vector, early = vectors[question], told[question]
+    labels = [provisional.get(id_) for id_ in asked.ids.tolist()]
+    for question, what in _turns(asked, labels):
+        vector, label = vectors[question], labels[question]
         if what == _ASKED:
             answers[question] = learner.predict(vector)
         elif what == _LABELLED:
-            rest = 1.0 - (early.weight if early else 0.0)
+            rest = 1.0 - (label.weight if label else 0.0)
             learner.learn(vector, float(asked.label[question]), rest)
-        elif early:
-            learner.learn(vector, early.label, early.weight)
+        elif label:
+            learner.learn(vector, label.label, label.weight)
     came = [
-        early.label == label
-        for early, label in zip(told, asked.label.tolist(), strict=True)
-        if early and label == label
+        label.label == true
+        for label, true in zip(labels, asked.label.tolist(), strict=True)
+        if label and true == true
     ]
-    return Answers(answers, sum(early is not None for early in told), float(np.mean(came or [0])))
+    number = sum(label is not None for label in labels)
+    return Answers(answers, number, float(np.mean(came or [0])))
 
 
-_FORETOLD, _LABELLED, _ASKED = range(3)
+_PROVISIONAL, _LABELLED, _ASKED = range(3)
 """In this order where they happen at the same time."""
 
 
-def _turns(asked: Asked, told: Sequence[Foretold | None]) -> list[tuple[int, int]]:
+def _turns(asked: Asked, labels: Sequence[ProvisionalLabel | None]) -> list[tuple[int, int]]:
     """Numbers of questions in the order of what happens to them, and what it is."""
     known = np.flatnonzero(asked.labelled != NEVER)
-    early = np.array([number for number, one in enumerate(told) if one], np.int64)
-    times = [np.array([one.time for one in told if one], np.int64), asked.labelled[known], asked.at]
-    question = np.concatenate([early, known, np.arange(len(asked))])
-    what = np.repeat([_FORETOLD, _LABELLED, _ASKED], [len(part) for part in times])
+    given = np.array([number for number, label in enumerate(labels) if label], np.int64)
+    came = np.array([label.time for label in labels if label], np.int64)
+    times = [came, asked.labelled[known], asked.at]
+    question = np.concatenate([given, known, np.arange(len(asked))])
+    what = np.repeat([_PROVISIONAL, _LABELLED, _ASKED], [len(part) for part in times])
     order = np.lexsort((what, np.concatenate(times)))
     return list(zip(question[order].tolist(), what[order].tolist(), strict=True))
 
 
-def foretold_by(
-    functions: Sequence[Provisional],
+def given_by(
+    declared: Sequence[Provisional],
     domain: Domain,
     days: float | None,
     start: str | None,
     asked: Asked,
-) -> dict[str, Foretold]:
-    """By question what the events of the data foretold between its asking and its label."""
-    labelling, found = Labelling(functions), dict[str, Foretold]()
+) -> dict[str, ProvisionalLabel]:
+    """By question the provisional label that came between its asking and its label."""
+    labelling, found = Labelling(declared), dict[str, ProvisionalLabel]()
     wanted = dict(zip(asked.ids.tolist(), zip(asked.at, asked.labelled, strict=True), strict=True))
-    for stamped in load_dataset(domain.name).replay(days, start) if functions else ():
-        told = labelling.of(stamped.name, stamped.record) if stamped.stream == "events" else None
-        at, labelled = wanted.get(told.id, (0, 0)) if told else (0, 0)
-        if told and at < told.time and (labelled == NEVER or told.time < labelled):
-            found.setdefault(told.id, told)
+    for stamped in load_dataset(domain.name).replay(days, start) if declared else ():
+        label = labelling.of(stamped.name, stamped.record) if stamped.stream == "events" else None
+        at, labelled = wanted.get(label.id, (0, 0)) if label else (0, 0)
+        if label and at < label.time and (labelled == NEVER or label.time < labelled):
+            found.setdefault(label.id, label)
     return found
 
 
@@ -141,7 +143,7 @@ def main(
     vectors: Annotated[Path | None, typer.Option(help="Folder that keeps the vectors.")] = None,
     seed: Annotated[int, typer.Option(help="Of learners with chance in them.")] = 0,
 ) -> None:
-    """AUC and log loss of the answers before and since a date, with each set of functions."""
+    """AUC and log loss of the answers before and since a date, with each set of labels."""
     domain = load_domain("flights")
     spec = next(spec for spec in domain.learners if spec.name == learner)
     asked = collect(domain, days, start, vectors)
@@ -150,7 +152,7 @@ def main(
     known = asked.labelled != NEVER
     heads = ("AUC", "log loss", "less none's")
     table = Table(
-        "foretold",
+        "provisional",
         "labels",
         "right",
         *(f"{head}, before" for head in heads),
@@ -158,16 +160,16 @@ def main(
         title=f"{learner}, {since}",
     )
     plain: F8 | None = None
-    for name, functions in TRIED.items():
+    for name, declared in TRIED.items():
         if tried and name not in ("none", *tried):
             continue
-        found = foretold_by(functions, domain, days, start, asked)
+        found = given_by(declared, domain, days, start, asked)
         answers = learned(asked, make(spec, domain, seed), found)
         plain = answers.asked if plain is None else plain
         before, after = (
             _cells(asked, plain, answers.asked, known & part) for part in (~later, later)
         )
-        table.add_row(name, f"{answers.foretold:,}", f"{answers.right:.3f}", *before, *after)
+        table.add_row(name, f"{answers.provisional:,}", f"{answers.right:.3f}", *before, *after)
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""What labelling functions are worth: who is told what when, and the pairs of days."""
+"""What provisional labels are worth: what is learned when, and the pairs of days."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.learning import foretold
+from benchmarks.learning import provisional
 from benchmarks.learning.asked import NEVER, Asked, asked_of
 from benchmarks.learning.quality import prequential
-from online_models.labelling import Foretold
 from online_models.learners import make
+from online_models.provisional import ProvisionalLabel
 from schemas.dataset import load as load_dataset
 from schemas.declare import DAY
 from schemas.domains import load
@@ -39,35 +39,38 @@ def asked() -> Asked:
 
 def test_the_rest_is_learned_when_the_true_label_comes() -> None:
     learner = Weighing()
-    told = {"a": Foretold("a", 30, "f", 1.0, 0.3), "c": Foretold("c", 55, "f", 1.0, 0.4)}
-    answers = foretold.learned(asked(), learner, told)
+    labels = {
+        "a": ProvisionalLabel("a", 30, "f", 1.0, 0.3),
+        "c": ProvisionalLabel("c", 55, "f", 1.0, 0.4),
+    }
+    answers = provisional.learned(asked(), learner, labels)
     assert learner.notes == [(0.0, 1.0, 0.3), (0.0, 1.0, 0.7), (2.0, 1.0, 0.4), (1.0, 0.0, 1.0)]
     assert answers.asked.tolist() == [0.0, 0.0, 0.01]
-    assert (answers.foretold, answers.right) == (2, 1.0)
+    assert (answers.provisional, answers.right) == (2, 1.0)
 
 
-def test_without_labels_foretold_the_answers_are_those_of_the_plain_loop() -> None:
+def test_without_provisional_labels_the_answers_are_those_of_the_plain_loop() -> None:
     flights = load("flights")
     held = asked_of(flights, load_dataset("flights").replay(days=1, start="2013-02-06"))
     spec = next(spec for spec in flights.learners if spec.name == "logistic")
     plain = prequential(held, make(spec, flights, 0)).asked
     assert len(set(plain.tolist())) > 100
-    assert foretold.learned(held, make(spec, flights, 0), {}).asked.tolist() == plain.tolist()
+    assert provisional.learned(held, make(spec, flights, 0), {}).asked.tolist() == plain.tolist()
 
 
-def test_departures_foretell_between_question_and_label() -> None:
+def test_departures_give_labels_between_question_and_label() -> None:
     flights = load("flights")
     held = asked_of(flights, load_dataset("flights").replay(days=1, start="2013-02-06"))
-    functions = foretold.TRIED["45 min late, weight 0.3"]
-    found = foretold.foretold_by(functions, flights, 1, "2013-02-06", held)
+    declared = provisional.TRIED["45 min late, weight 0.3"]
+    found = provisional.given_by(declared, flights, 1, "2013-02-06", held)
     assert len(found) > 20
     for id_, at, labelled in zip(held.ids, held.at, held.labelled, strict=True):
         if id_ in found:
             assert at < found[id_].time
             assert labelled == NEVER or found[id_].time < labelled
-    assert not foretold.foretold_by((), flights, 1, "2013-02-06", held)
+    assert not provisional.given_by((), flights, 1, "2013-02-06", held)
     early = replace(held, labelled=held.at + 1)
-    assert not foretold.foretold_by(functions, flights, 1, "2013-02-06", early)
+    assert not provisional.given_by(declared, flights, 1, "2013-02-06", early)
 
 
 def test_days_are_the_blocks_of_the_error() -> None:
@@ -76,6 +79,6 @@ def test_days_are_the_blocks_of_the_error() -> None:
     held = Asked(("n",), np.arange(20).astype(str), days, np.zeros((20, 1)), label, days + 1)
     plain = np.full(20, 1 - np.exp(-0.5))
     other = 1 - np.exp(-np.repeat([0.4, 0.6, 0.2, 0.4], 5))
-    mean, error = foretold.gain(held, plain, other, np.full(20, True))
+    mean, error = provisional.gain(held, plain, other, np.full(20, True))
     assert mean == pytest.approx(-0.1)
     assert error == pytest.approx(np.sqrt((0.0 + 0.04 + 0.04 + 0.0) * 25) / 20)
