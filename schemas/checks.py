@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import TypeGuard
 
@@ -49,6 +49,25 @@ def at_least(where: str, name: str, value: object, least: float, unit: str = "")
 def fields_of(schema: Schema) -> list[str]:
     """The names of a record's fields."""
     return [field["name"] for field in schema["fields"]]
+
+
+def typed(
+    where: str, schema: Schema, name: str, types: Iterable[str], nullable: bool = True
+) -> None:
+    """Whether a record has a field of one of these Avro types, or null where it may be."""
+    known(where, "field", name, fields_of(schema))
+    [declared] = [field["type"] for field in schema["fields"] if field["name"] == name]
+    found, expected = sorted(_types(declared)), sorted({*types, *(["null"] if nullable else [])})
+    if not set(found) <= set(expected):
+        raise DeclarationError(
+            f"{where}: field {name!r} is {' or '.join(found)}; expected {' or '.join(expected)}"
+        )
+
+
+def _types(declared: object) -> set[str]:
+    if isinstance(declared, list):
+        return set[str]().union(*map(_types, declared))
+    return _types(declared["type"]) if isinstance(declared, Mapping) else {str(declared)}
 
 
 def _finite(value: object) -> TypeGuard[float]:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import math
 
-from schemas.checks import above, at_least, distinct, fields_of, finite, known
-from schemas.declare import (
-    Calendar,
-    DeclarationError,
-    Domain,
-    Entity,
-    Feature,
-    Kind,
-)
+from schemas.checks import at_least, distinct, fields_of, finite, known, typed
+from schemas.declare import Calendar, DeclarationError, Domain
+from schemas.validate_features import check_entity
 from schemas.validate_learning import check_label, check_learners
 from schemas.validate_loop import check_drift, check_routing, check_samples
 
@@ -22,11 +16,12 @@ def validate(domain: Domain) -> Domain:
     for event in domain.events:
         where = f"{domain.name}: event {event.name!r}"
         known(where, "schema", event.name, domain.schemas)
-        fields = fields_of(domain.schemas[event.name])
-        for name in ("time", *event.key):
-            known(where, "field", name, fields)
+        schema = domain.schemas[event.name]
+        typed(where, schema, "time", ["long"], nullable=False)
+        for name in event.key:
+            known(where, "field", name, fields_of(schema))
     for entity in domain.entities:
-        _check_entity(domain, entity)
+        check_entity(domain, entity)
     _check_request(domain)
     check_label(domain)
     check_learners(domain)
@@ -37,34 +32,6 @@ def validate(domain: Domain) -> Domain:
     check_drift(domain)
     _check_provisional(domain)
     return domain
-
-
-def _check_entity(domain: Domain, entity: Entity) -> None:
-    where = f"{domain.name}: entity {entity.name!r}"
-    seen: set[str] = set()
-    for feature in entity.features:
-        if feature.name in seen:
-            raise DeclarationError(f"{where}: feature {feature.name!r} is declared twice")
-        seen.add(feature.name)
-        if not math.isnan(feature.default):
-            finite(f"{where}: feature {feature.name!r}", "default", feature.default)
-        for part in feature.parts or (feature,):
-            _check_feature(domain, entity, part, f"{where}: feature {feature.name!r}")
-
-
-def _check_feature(domain: Domain, entity: Entity, feature: Feature, where: str) -> None:
-    events = [event.name for event in domain.events]
-    if feature.over <= 0 or feature.over % 12:
-        raise DeclarationError(
-            f"{where}: window of {feature.over} ms; expected a positive multiple of 12 ms"
-        )
-    if feature.kind is Kind.DECAYED_MEAN:
-        above(where, "half_life", feature.half_life, " ms")
-    for event in filter(None, (feature.event, feature.minus)):
-        known(where, "event", event, events)
-        fields = fields_of(domain.schemas[event])
-        for name in filter(None, (*entity.key, feature.value, feature.by)):
-            known(f"{where}: event {event!r}", "field", name, fields)
 
 
 def _check_request(domain: Domain) -> None:
@@ -82,7 +49,7 @@ def _check_request(domain: Domain) -> None:
     for name, there in needed:
         known(where, "field", name, there)
     for category in domain.categories:
-        at_least(f"{domain.name}: category {category.name!r}", "buckets", category.buckets, 1)
+        at_least(f"{domain.name}: category {category.name!r}", "buckets", category.buckets, 2)
 
 
 def _check_prior(domain: Domain) -> None:

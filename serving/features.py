@@ -12,9 +12,9 @@ from infra.settings import Settings
 from online_models.features.blobs import read_blob
 from online_models.features.finalise import features_at
 from online_models.features.layout import EntityLayout
-from online_models.features.rings import SLOTS, TILES
+from online_models.features.rings import SLOTS
 from schemas import domains, nearest
-from schemas.declare import Domain, Entity, Feature, Kind
+from schemas.declare import TILES, Domain, Entity, Feature, Kind
 
 
 class NothingKnownError(LookupError):
@@ -49,7 +49,7 @@ def show(settings: Settings, entity: str, key: str, at: str | None = None) -> Sh
             f"{entity} {key!r} has no state in generation {settings.generation}; "
             f"its key is {'|'.join(kind.key)}"
         )
-    layout = EntityLayout(kind, domain.schemas)
+    layout = EntityLayout(kind)
     row, _, newest = read_blob(layout, blob)
     t = moment if moment is not None else newest or 0
     found = features_at(layout, row[np.newaxis], np.array([t], np.int64))[0]
@@ -66,7 +66,7 @@ def _forgotten(kind: Entity, t: int, newest: int) -> tuple[str, ...]:
     return tuple(
         feature.name
         for feature in kind.features
-        if any(_cut(part, t, newest) for part in (feature.parts or (feature,)))
+        if any(_cut(leaf, t, newest) for leaf in feature.leaves)
     )
 
 

@@ -16,7 +16,8 @@ from online_models.features.cells import Cells
 from online_models.features.distinct import register_of
 from online_models.features.layout import COARSE, GRID, LIMIT, Measure
 from online_models.features.plan import EventPlan, RingPlan, Source
-from online_models.features.rings import EMPTY, SLACK, SLOTS, TILES
+from online_models.features.rings import EMPTY, SLACK, SLOTS
+from schemas.declare import TILES
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]

@@ -16,7 +16,6 @@ from schemas.declare import (
     MINUTE,
     Calendar,
     Category,
-    DeclarationError,
     Domain,
     Numeric,
 )
@@ -39,9 +38,6 @@ class RequestColumns:
             for column in domain.columns
         ]
         numbers = {column.name: at for at, column in enumerate(domain.columns)}
-        for category in domain.categories:
-            if category.buckets < 2:
-                raise DeclarationError(f"{category.name}: {category.buckets} buckets, at least 2")
         calendars = {c.name: numbers[c.name] for c in domain.columns if isinstance(c, Calendar)}
         self._categories = [_category(category, calendars) for category in domain.categories]
 

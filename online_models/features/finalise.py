@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from online_models.features.groups import Node, grouped, places_of
 from online_models.features.kinds import Ratios, Reading
 from online_models.features.layout import SUMMED, Layout
-from online_models.features.rings import SLOTS, TILES
+from online_models.features.rings import SLOTS
+from schemas.declare import TILES
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]

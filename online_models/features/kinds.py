@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.features.distinct import REGISTERS, WORDS, estimate
-from online_models.features.rings import SLOTS, TILES
+from online_models.features.rings import SLOTS
+from schemas.declare import TILES
 
 F8 = NDArray[np.float64]
 I8 = NDArray[np.int64]

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from online_models.features.distinct import HIGHEST, REGISTERS, WORDS
-from online_models.features.layout_check import check, leaves_of
-from online_models.features.rings import EMPTY, SLACK, SLOTS, TILES, Ring
-from schemas.declare import Domain, Entity, Feature, Kind, Schema
+from online_models.features.rings import EMPTY, SLACK, SLOTS, Ring
+from schemas.declare import TILES, Domain, Entity, Feature, Kind
 
 GRID = 2.0**20
 """Values and their squares are rounded to multiples of 1 / GRID, so that sums are exact."""
@@ -108,15 +107,14 @@ def lanes_of(feature: Feature) -> tuple[Lane, ...]:
 
 
 class EntityLayout:
-    """The row of one entity; raises DeclarationError where its features contradict the schemas.
+    """The row of one entity, of a domain that is validated.
 
     `rings`, `newest` and `lanes` stand in the row in that order, the first `summed` of the lanes
     are merged by adding; `fingerprint` (32 bits) covers all that decides what the cells mean.
     """
 
-    def __init__(self, entity: Entity, schemas: Mapping[str, Schema]) -> None:
-        check(entity, schemas)
-        leaves = leaves_of(entity.features)
+    def __init__(self, entity: Entity) -> None:
+        leaves = [leaf for feature in entity.features for leaf in feature.leaves]
         lanes = _unique(lane for feature in leaves for lane in lanes_of(feature))
         self.entity = entity
         self.lanes = tuple(sorted(lanes, key=lambda lane: _ORDER.index(lane.measure)))
@@ -179,7 +177,7 @@ def join(layouts: Sequence[EntityLayout]) -> JoinedLayout:
 
 def layouts_of(domain: Domain) -> dict[str, EntityLayout]:
     """The layout of every entity of a domain by its name, in the domain's order."""
-    return {entity.name: EntityLayout(entity, domain.schemas) for entity in domain.entities}
+    return {entity.name: EntityLayout(entity) for entity in domain.entities}
 
 
 def _unique(things: Iterable[T]) -> list[T]:

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TILES = 12
-"""Tiles in a window."""
+from schemas.declare import TILES
+
 SLOTS = 16
 """Tiles that a ring holds: a window, and a slack for events that come early or late."""
 SLACK = SLOTS - TILES

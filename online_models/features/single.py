@@ -13,7 +13,8 @@ from online_models.features.cells import Cells
 from online_models.features.distinct import register_of
 from online_models.features.layout import COARSE, GRID, LIMIT, Measure
 from online_models.features.plan import EventPlan, RingPlan, Source
-from online_models.features.rings import SLACK, SLOTS, TILES
+from online_models.features.rings import SLACK, SLOTS
+from schemas.declare import TILES
 
 Known = Mapping[str, float]
 

@@ -46,7 +46,16 @@ from schemas.declare.loop import (
     Sample,
     Stopping,
 )
-from schemas.declare.units import DAY, HOUR, MINUTE, SECOND, DeclarationError, Schema, load_schemas
+from schemas.declare.units import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    TILES,
+    DeclarationError,
+    Schema,
+    load_schemas,
+)
 from schemas.declare.whole import Domain
 
 __all__ = [
@@ -56,6 +65,7 @@ __all__ = [
     "POLICIES",
     "REACTIONS",
     "SECOND",
+    "TILES",
     "Calendar",
     "Category",
     "DeclarationError",

@@ -61,6 +61,11 @@ class Feature:
     parts: tuple[Feature, ...] = ()
     default: float = math.nan
 
+    @property
+    def leaves(self) -> tuple[Feature, ...]:
+        """The features that read state: itself, or those of the parts of a ratio."""
+        return tuple(leaf for part in self.parts for leaf in part.leaves) or (self,)
+
 
 def _named(kind: Kind, event: str, value: str | None, over: int, **more: Any) -> Feature:
     span = (

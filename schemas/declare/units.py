@@ -12,6 +12,9 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+TILES = 12
+"""Tiles in a window: a window is a multiple of so many milliseconds."""
+
 Schema = Mapping[str, Any]
 """An Avro schema as parsed JSON, as it stands in its `.avsc` file."""
 

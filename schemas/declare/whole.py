@@ -73,4 +73,4 @@ class Domain:
     @property
     def horizon(self) -> int:
         """The largest window: older than this, an entity's state says nothing any more."""
-        return max(f.over for e in self.entities for g in e.features for f in (g, *g.parts))
+        return max(f.over for e in self.entities for g in e.features for f in g.leaves)

@@ -12,7 +12,6 @@ from online_models.features.layout import EntityLayout
 from online_models.features.tiles import TileTable
 from schemas.declare import (
     Entity,
-    Schema,
     balance,
     count,
     decayed_mean,
@@ -30,28 +29,6 @@ from schemas.declare import (
 Raw = tuple[str, dict[str, Any]]
 
 _SHORT, _LONG = 1_200, 12_000
-_TIMES = [("time", "long"), ("due", "long")]
-SCHEMAS: dict[str, Schema] = {
-    "sold": {
-        "type": "record",
-        "name": "sold",
-        "fields": [
-            {"name": name, "type": kind}
-            for name, kind in [
-                *_TIMES,
-                ("shop", "string"),
-                ("price", ["null", "double"]),
-                ("pieces", "int"),
-                ("buyer", ["null", "string"]),
-            ]
-        ],
-    },
-    "paid": {
-        "type": "record",
-        "name": "paid",
-        "fields": [{"name": name, "type": kind} for name, kind in [*_TIMES, ("shop", "string")]],
-    },
-}
 SHOP = Entity(
     "shop",
     ("shop",),
@@ -89,7 +66,7 @@ Fill = Callable[..., TileTable]
 @pytest.fixture(scope="session")
 def shop() -> EntityLayout:
     """The layout of an entity with every kind of feature, over 1.2 and 12 seconds."""
-    return EntityLayout(SHOP, SCHEMAS)
+    return EntityLayout(SHOP)
 
 
 @pytest.fixture(scope="session")

@@ -273,9 +273,7 @@ def test_what_was_not_loaded_or_does_not_belong_is_refused(shop: EntityLayout) -
 
 
 def test_an_entity_of_one_count_needs_one_lane() -> None:
-    fields = [{"name": "time", "type": "long"}, {"name": "id", "type": "string"}]
-    schema = {"type": "record", "name": "seen", "fields": fields}
-    layout = EntityLayout(Entity("id", ("id",), (count("seen", 120),)), {"seen": schema})
+    layout = EntityLayout(Entity("id", ("id",), (count("seen", 120),)))
     table = TileTable(layout, partitions=1)
     table.load("a", None)
     for size in (1, 50):

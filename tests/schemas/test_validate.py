@@ -9,10 +9,12 @@ import pytest
 from schemas.declare import (
     DAY,
     HOUR,
+    Category,
     DeclarationError,
     Domain,
     Drift,
     Entity,
+    Feature,
     Label,
     LearnerSpec,
     Provisional,
@@ -22,10 +24,12 @@ from schemas.declare import (
     Sample,
     Stopping,
     Unlabelled,
+    balance,
     count,
     decayed_mean,
     last,
     mean,
+    ratio,
 )
 from schemas.domains import load, names
 from schemas.validate import validate
@@ -68,6 +72,45 @@ def test_window_that_has_no_tiles(flights: Domain) -> None:
     entity = Entity("origin", ("origin",), (count("departed", 1_000),))
     with pytest.raises(DeclarationError, match="window of 1000 ms"):
         validate(replace(flights, entities=(entity,)))
+
+
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [
+        (last("departed", "delay", within=0), "within 0; expected a finite number above 0 ms"),
+        (replace(last("departed", "delay", HOUR), by="scheduled"), "by 'scheduled'; expected"),
+        (balance("departed", "departed", by="time", over=HOUR), "'departed' minus itself"),
+        (count("departed", 12 * HOUR + 1), "window of 43200001 ms; expected"),
+        (ratio(ratio(count("departed", 1), count("departed", HOUR)), count("departed", HOUR)),
+         "window of 1 ms; expected"),
+        (mean("departed", "leg", HOUR), "field 'leg' is string; expected boolean or double"),
+        (balance("departed", "landed", by="delay", over=HOUR), "'delay' is .*; expected long"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_slips_in_a_feature(flights: Domain, slip: Feature, named: str) -> None:
+    with pytest.raises(DeclarationError, match=f"feature '.*{named}"):
+        validate(replace(flights, entities=(Entity("origin", ("origin",), (slip,)),)))
+
+
+def test_features_that_are_sound(flights: Domain) -> None:
+    recent, delay = last("departed", "delay", within=1_000), mean("departed", "delay", DAY)
+    sound = (recent, ratio(ratio(delay, count("departed", HOUR)), delay))
+    domain = validate(replace(flights, entities=(Entity("origin", ("origin",), sound),)))
+    assert domain.horizon == DAY
+
+
+def test_a_category_needs_two_buckets(flights: Domain) -> None:
+    assert validate(replace(flights, categories=(Category(("carrier",), buckets=2),)))
+    with pytest.raises(DeclarationError, match=r"category 'carrier': buckets 1; expected .* 2 or"):
+        validate(replace(flights, categories=(Category(("carrier",), buckets=1),)))
+
+
+def test_the_time_of_an_event_is_a_long(flights: Domain) -> None:
+    fields = [{"name": "time", "type": ["null", "long"]}, {"name": "origin", "type": "string"}]
+    weather = {"type": "record", "name": "weather", "fields": fields}
+    with pytest.raises(DeclarationError, match="'weather': field 'time' is long or null; expected"):
+        validate(replace(flights, schemas={**flights.schemas, "weather": weather}))
 
 
 def test_feature_declared_twice(flights: Domain) -> None:
