@@ -65,7 +65,7 @@ class Earnings:
     def take(self, entries: Iterable[Entry]) -> dict[str, Any] | None:
         """Takes records in the order of the log; gives a record of `route.avsc` where it changed.
 
-        A policy must be one that the domain can have (`policy_specs.spec_of`).
+        A policy must be one that the domain can have (`online_models.routes.specs.spec_of`).
         """
         takes = {
             "policy": self._take_policy,

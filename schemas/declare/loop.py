@@ -46,10 +46,10 @@ class Stopping:
 class Routing:
     """Which arm answers: the policy to begin with, and what arms earn.
 
-    `policy` and its `options` are those of `online_models.routes.policies`; `arms` are learners,
-    all of them when left out, and `served` first. A key of the `sticky` request fields keeps its
-    arm for `sticky_for`. `feedback` says what earns: `shadow`, every arm by its score of every
-    example, or `served`, only the arm that answered. What was earned weighs half after
+    `options` are those of the `policy` in `online_models.routes.specs.OPTIONS`; `arms` are
+    learners, all of them when left out, and `served` first. A key of the `sticky` request fields
+    keeps its arm for `sticky_for`. `feedback` says what earns: `shadow`, every arm by its score of
+    every example, or `served`, only the arm that answered. What was earned weighs half after
     `half_life`; shares are renewed `every` so often. Spans in ms of event time.
     """
 
