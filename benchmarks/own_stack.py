@@ -12,7 +12,7 @@ from benchmarks.freshness import learned
 from benchmarks.freshness.delays import FreshnessError, wait
 from benchmarks.traffic import Events
 from infra.feature_store import SHARDS, FeatureStore
-from infra.settings import Settings
+from infra.settings import Settings, alone
 from infra.stack import Stack
 from schemas import domains
 from schemas.declare import Domain
@@ -43,9 +43,7 @@ def own_stack(
     `events` go on where the first ones ended, once entered as a context. `changes` are settings.
     """
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as home:
-        alone = {"home": Path(home), "kafka": None, "redis": None, "registry": None}
-        more = {"http_port": 0, "kafka_options": {}, **changes}
-        own = settings.model_copy(update={**alone, **more})
+        own = alone(settings, Path(home), **changes)
         domain = domains.load(own.domain)
         with Stack(own) as stack:
             events = Events(own, domain, events_rate, seed)

@@ -132,6 +132,13 @@ def _told(error: ValidationError | PydanticSettingsError) -> str:
     )
 
 
+def alone(settings: Settings, home: Path, **changes: object) -> Settings:
+    """Settings for a stack in `home` that shares nothing with any other, and changes of them."""
+    places = {"home": home, "kafka": None, "redis": None, "registry": None}
+    more = {"kafka_options": {}, "http_port": 0, "metrics_port": 0, **changes}
+    return settings.model_copy(update={**places, **more})
+
+
 def child_environment(settings: Settings, **changes: object) -> dict[str, str]:
     """This process's environment with settings, and changes of them, for a process it starts."""
     changed = settings.model_copy(update={**changes, "home": settings.home.absolute()})

@@ -24,7 +24,7 @@ from benchmarks.demo.replay import Replay, Replayed, ReplayError
 from benchmarks.demo.watch import Watch
 from infra import inspection, signals
 from infra.kafka import LogError
-from infra.settings import Settings
+from infra.settings import Settings, alone
 from infra.stack import BROKER, REDIS, Stack, recorded
 from infra.terminal import utc
 from online_models.learners import make_all
@@ -223,9 +223,8 @@ def _first(fault: BaseException) -> BaseException:
 
 def _own(settings: Settings, plan: Plan, home: Path) -> Settings:
     """Settings for a stack that shares nothing with any other, but a broker that was asked for."""
-    update = {"domain": plan.domain, "home": home, "redis": None, "registry": None, "http_port": 0}
     options = settings.kafka_options if plan.kafka else {}
-    return settings.model_copy(update={**update, "kafka": plan.kafka, "kafka_options": options})
+    return alone(settings, home, domain=plan.domain, kafka=plan.kafka, kafka_options=options)
 
 
 def _refuse_old_records(settings: Settings, domain: Domain) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from benchmarks.demo.replay import Replay, ReplayError
 from benchmarks.proofs.parity import PATIENCE, Parity, check
-from infra.settings import Settings
+from infra.settings import Settings, alone
 from infra.stack import ENDPOINT, Stack
 from schemas import domains
 from schemas.dataset import Stamped, load
@@ -55,14 +54,13 @@ def own(
     domain = domains.load(settings.domain)
     stream = list(load(settings.domain).replay(days, start, seed))
     requests = {each.record["id"]: each.record for each in stream if each.stream == "requests"}
-    with tempfile.TemporaryDirectory(prefix="headrace-parity-") as home:
-        alone = {"home": Path(home), "kafka": None, "redis": None, "registry": None}
-        more: dict[str, Any] = {"http_port": 0, "kafka_options": {}}
-        stack = Stack(settings.model_copy(update={**alone, **more}), flows=_FLOWS)
-        with stack:
-            answers = _replay(stack, domain, stream, round(step * MINUTE), hurry)
-            stack.stop(ENDPOINT, *_FLOWS)
-            found = check(stack.settings, domain, requests, patience)
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-parity-") as home,
+        Stack(alone(settings, Path(home)), flows=_FLOWS) as stack,
+    ):
+        answers = _replay(stack, domain, stream, round(step * MINUTE), hurry)
+        stack.stop(ENDPOINT, *_FLOWS)
+        found = check(stack.settings, domain, requests, patience)
     if found.predictions != answers:
         raise ReplayError(f"{answers:,} answers, but {found.predictions:,} are in the log")
     return found

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from benchmarks.streams.asked_log import fill_asked
 from benchmarks.streams.checks import check_examples, check_state
 from flows.run import run as run_flow
-from infra.settings import Settings
+from infra.settings import Settings, alone
 from infra.stack import Stack
 from schemas import domains
 from schemas.dataset import load
@@ -65,11 +65,8 @@ def run(settings: Settings, days: float | None = None, learners: Sequence[str] =
     """
     domain, data = _with(domains.load(DATA), learners), load(DATA)
     with tempfile.TemporaryDirectory(prefix="headrace-year-") as home:
-        alone = {"home": Path(home), "kafka": None, "redis": None, "registry": None}
-        more: dict[str, Any] = {"domain": DATA, "metrics_port": 0, "kafka_options": {}}
-        stack = Stack(settings.model_copy(update={**alone, **more}), flows=(), endpoint=False)
-        with stack:
-            own = stack.settings
+        own = alone(settings, Path(home), domain=DATA)
+        with Stack(own, flows=(), endpoint=False):
             newest, counts = fill_asked(own, domain, data.replay(days))
             seconds, total = _replay(own, domain)
             check_state(own, domain, newest)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra import settings as room
-from infra.settings import Settings, SettingsError, child_environment, load
+from infra.settings import Settings, SettingsError, alone, child_environment, load
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +99,20 @@ def test_a_child_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_every_setting_says_what_it_means() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_stack_alone_shares_nothing_with_another(tmp_path: Path) -> None:
+    shared = load(
+        domain="payments",
+        kafka="a:1",
+        kafka_options={"security.protocol": "SSL"},
+        redis="redis://a",
+        registry="http://a",
+        http_port=8080,
+        metrics_port=9100,
+        seed=7,
+    )
+    assert alone(shared, tmp_path) == load(
+        domain="payments", seed=7, home=tmp_path, http_port=0, metrics_port=0
+    )
+    assert alone(shared, tmp_path, kafka="b:1").brokers == "b:1"
