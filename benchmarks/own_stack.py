@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.freshness import learned
 from benchmarks.freshness.delays import FreshnessError, wait
 from benchmarks.traffic import Events
-from infra.feature_store import SHARDS, FeatureStore
+from infra.feature_store import FeatureStore
 from infra.settings import Settings, alone
 from infra.stack import Stack
 from schemas import domains
@@ -57,16 +57,8 @@ def _wait_worked_through(settings: Settings, domain: Domain, events: Events) -> 
     """Until every shard holds all events that were sent; raises FreshnessError."""
     store = FeatureStore(settings, domain)
     ends = {partition: end for (_, partition), end in events.sender.positions.items()}
-
-    def done() -> bool:
-        places = [store.progress(shard) for shard in range(SHARDS)]
-        return all(
-            place is not None and all(place[p] >= end for p, end in ends.items())
-            for place in places
-        )
-
-    wait(done)
-    if not done():
+    wait(lambda: not store.behind(ends))
+    if store.behind(ends):
         raise FreshnessError("flows/features did not work through the first events in time")
     store.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
@@ -14,7 +15,7 @@ from flows.sources import EventBatch, EventsSource
 from flows.tile_sink import TileSink
 from infra import metrics
 from infra.decoding import Columns
-from infra.feature_store import SHARDS, FeatureStore
+from infra.feature_store import FeatureStore
 from online_models.features.layout import layouts_of
 
 BATCH = 4_000
@@ -78,11 +79,10 @@ def flow(reading: Reading) -> Dataflow:
     return dataflow
 
 
-def _progress(store: FeatureStore) -> Any:
+def _progress(store: FeatureStore) -> Callable[[int], int]:
     """For each partition, the offset that the shard furthest behind waits for."""
 
     def of(partition: int) -> int:
-        found = [store.progress(shard) for shard in range(SHARDS)]
-        return min(progress[partition] if progress else 0 for progress in found)
+        return min(progress[partition] if progress else 0 for progress in store.all_progress())
 
     return of

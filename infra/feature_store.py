@@ -93,6 +93,14 @@ class FeatureStore:
                 pipe.get(progress_name(self._domain.name, self._generation, shard))
             return [_unpack(found) for found in pipe.execute()]
 
+    def behind(self, ends: Mapping[int, int]) -> dict[int, tuple[int, ...] | None]:
+        """The shards that do not hold the log up to `ends` (partition: offset), their progress."""
+        return {
+            shard: progress
+            for shard, progress in enumerate(self.all_progress())
+            if any(progress is None or progress[p] < end for p, end in ends.items())
+        }
+
     def write(
         self,
         shard: int,

@@ -150,9 +150,9 @@ class Replay:
         topic = self._domain.topic("events")
         wanted = {p: end for (name, p), end in self._sender.positions.items() if name == topic}
         deadline = time.monotonic() + PATIENCE
-        while behind := self._behind(wanted):
+        while behind := self._store.behind(wanted):
             if time.monotonic() > deadline:
-                shard, progress = behind[0]
+                shard, progress = next(iter(behind.items()))
                 raise ReplayError(
                     f"the features flow stood still for {PATIENCE:.0f} s: shard {shard} is at "
                     f"{progress}, the log at {wanted}"
@@ -174,14 +174,6 @@ class Replay:
                     f"{learned:,} examples of {known:,} questions whose outcome is known"
                 )
             await asyncio.sleep(0.005)
-
-    def _behind(self, wanted: dict[int, int]) -> list[tuple[int, tuple[int, ...] | None]]:
-        """The shards that do not hold all of the log up to `wanted`, and their progress."""
-        return [
-            (shard, progress)
-            for shard, progress in enumerate(self._store.all_progress())
-            if any(progress is None or progress[p] < end for p, end in wanted.items())
-        ]
 
     async def _ask_all(self, client: aiohttp.ClientSession, questions: list[Stamped]) -> None:
         waiting = asyncio.Semaphore(CONNECTIONS)

@@ -119,6 +119,19 @@ def test_a_lagging_writer_is_refused_with_nothing_written(stored: Settings, doma
     assert ahead.progress(2) == (9, 5)
 
 
+def test_the_shards_behind_the_log_are_told_with_their_progress(
+    stored: Settings, domain: Domain
+) -> None:
+    store = FeatureStore(stored, domain)
+    assert store.behind({}) == {}
+    assert store.behind({0: 1}) == dict.fromkeys(range(SHARDS))
+    for shard in range(SHARDS):
+        assert store.write(shard, {}, (3, shard), None)
+    assert store.all_progress() == [(3, shard) for shard in range(SHARDS)]
+    assert store.behind({0: 3, 1: 2}) == {0: (3, 0), 1: (3, 1)}
+    assert store.behind({0: 4}) == {shard: (3, shard) for shard in range(SHARDS)}
+
+
 def test_a_store_that_lost_what_was_written_is_told(stored: Settings, domain: Domain) -> None:
     store = FeatureStore(stored, domain)
     [key] = keys_in(0, 1)

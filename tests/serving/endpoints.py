@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra import inspection
-from infra.feature_store import SHARDS, FeatureStore
+from infra.feature_store import FeatureStore
 from infra.producing import send
 from infra.registry import registry
 from infra.sending import Sender
@@ -139,12 +139,8 @@ class Live:
         sender.flush()
         store = FeatureStore(self.settings, domain)
         ends = {partition: end for (_, partition), end in sender.positions.items()}
-        until(lambda: all(_has(store.progress(shard), ends) for shard in range(SHARDS)))
+        until(lambda: not store.behind(ends))
         store.close()
-
-
-def _has(progress: Sequence[int] | None, ends: Mapping[int, int]) -> bool:
-    return progress is not None and all(progress[p] >= end for p, end in ends.items())
 
 
 def question(**changes: Any) -> dict[str, Any]:
