@@ -88,7 +88,7 @@ def schemas_of(domain: Domain, stream: str) -> dict[str, Schema]:
         return {"label": CORE["label"]}
     if stream == "requests":
         return {"request": domain.schemas["request"]}
-    return {event.name: domain.schemas[event.name] for event in domain.events}
+    return domain.event_schemas
 
 
 class SourceError(ValueError):

@@ -25,8 +25,7 @@ def check_label(domain: Domain) -> None:
 
 def check_learners(domain: Domain) -> None:
     """Learners of different names, a base rate among them, the served one, and their snapshots."""
-    names = [learner.name for learner in domain.learners]
-    distinct(domain.name, "learners", names)
+    distinct(domain.name, "learners", domain.learner_names)
     for learner in domain.learners:
         _check_learner(domain, learner, f"{domain.name}: learner {learner.name!r}")
     kinds = [learner.kind for learner in domain.learners]
@@ -35,7 +34,7 @@ def check_learners(domain: Domain) -> None:
             f"{domain.name}: learners of the kinds {', '.join(kinds) or '(none)'}; expected one of "
             'the kind base_rate among them, such as LearnerSpec("base-rate", "base_rate")'
         )
-    known(f"{domain.name}: served", "learner", domain.served, names)
+    known(f"{domain.name}: served", "learner", domain.served, domain.learner_names)
     check_publishing(domain.publishing, f"{domain.name}: publishing")
 
 

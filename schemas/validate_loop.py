@@ -28,7 +28,7 @@ def check_routing(domain: Domain) -> None:
     known(where, "feedback", routing.feedback, get_args(Feedback))
     _check_arms(routing, where)
     for arm in routing.arms:
-        known(where, "learner", arm, [learner.name for learner in domain.learners])
+        known(where, "learner", arm, domain.learner_names)
     for name in routing.sticky:
         known(f"{where}: sticky", "field", name, fields_of(domain.schemas["request"]))
     if routing.by:
@@ -117,7 +117,7 @@ def _check_reaction(domain: Domain, reaction: React, where: str) -> None:
     for name in ("to", "learners"):
         if isinstance(found := getattr(reaction, name), str):
             raise DeclarationError(f"{where}: {name} {found!r}; expected a tuple: ({found!r},)")
-    kinds, learners = get_args(DriftKind), [learner.name for learner in domain.learners]
+    kinds, learners = get_args(DriftKind), domain.learner_names
     for kind in reaction.to:
         known(where, "kind of drift", kind, kinds)
     for name in reaction.learners:

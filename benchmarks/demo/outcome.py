@@ -184,7 +184,7 @@ def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: floa
 
 def _lines(settings: Settings, domain: Domain) -> tuple[dict[str, Line], int, dict[str, int]]:
     """The lines that are compared, on the same examples; all examples; how many each lacks."""
-    rows = {SERVED: _Rows(), **{learner.name: _Rows() for learner in domain.learners}}
+    rows = {SERVED: _Rows(), **{name: _Rows() for name in domain.learner_names}}
     for stream, name in (("examples", None), ("scores", "learner")):
         for record in inspection.read(settings, domain, stream):
             rows[SERVED if name is None else record[name]].add(record)

@@ -215,10 +215,9 @@ def events_of(settings: Settings, domain: Domain) -> list[Logged]:
     topic = domain.topic("events")
     letters = inspection.read(settings, domain, "dead-letters")
     dead = {(e["partition"], e["offset"]) for e in letters if e["topic"] == topic}
-    schemas = {event.name: domain.schemas[event.name] for event in domain.events}
     return [
         Logged(name, record, place, logged)
-        for name, record, place, logged in _decoded(settings, domain, topic, schemas)
+        for name, record, place, logged in _decoded(settings, domain, topic, domain.event_schemas)
         if place not in dead
     ]
 

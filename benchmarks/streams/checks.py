@@ -79,7 +79,7 @@ def check_examples(settings: Settings, domain: Domain) -> tuple[int, float]:
         by_learner[score["learner"]] += 1
         if score["learner"] == domain.served:
             scores[score["id"]] = score
-    if {each.name: len(wanted) for each in domain.learners} != dict(by_learner):
+    if dict.fromkeys(domain.learner_names, len(wanted)) != dict(by_learner):
         raise WrongOutput(f"scores by learner {dict(by_learner)}; expected {len(wanted)} of each")
     labels = np.array([score["label"] for score in scores.values()])
     given = np.array([score["probability"] for score in scores.values()])

@@ -57,6 +57,16 @@ class Domain:
         raise DeclarationError(f"{self.name}: no entity {name!r}; it has {known}")
 
     @property
+    def event_schemas(self) -> dict[str, Schema]:
+        """The schemas of the events, by name."""
+        return {event.name: self.schemas[event.name] for event in self.events}
+
+    @property
+    def learner_names(self) -> tuple[str, ...]:
+        """The learners' names, as declared."""
+        return tuple(learner.name for learner in self.learners)
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """`entity.feature`, in the order of the vector."""
         return tuple(f"{e.name}.{f.name}" for e in self.entities for f in e.features)
