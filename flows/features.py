@@ -38,10 +38,7 @@ class Steps:
         self.reading = reading
         self.layouts = layouts_of(reading.domain)
         self._sharding = Sharding(self.layouts)
-        schemas = {
-            event.name: reading.domain.schemas[event.name] for event in reading.domain.events
-        }
-        self._decoder = reading.decoder(schemas)
+        self._decoder = reading.decoder(reading.domain.event_schemas)
         self._topic = reading.domain.topic("events")
 
     def decode(self, batch: EventBatch) -> DecodedBatch:

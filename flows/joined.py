@@ -152,7 +152,7 @@ class JoinPart(Part):
     def _decoding_events(self) -> Decode:
         """Events as provisional labels; flows/features buries those that cannot be read."""
         domain = self.reading.domain
-        decoder = self.reading.decoder({e.name: domain.schemas[e.name] for e in domain.events})
+        decoder = self.reading.decoder(domain.event_schemas)
 
         def decode(topic: str, partition: int, raws: Sequence[Raw]) -> list[Entry]:
             found = {}

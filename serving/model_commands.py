@@ -70,7 +70,7 @@ def evaluate(
     from serving import evaluation
 
     domain = domains.load(ctx.obj.domain)
-    known = [spec.name for spec in domain.learners]
+    known = domain.learner_names
     for name in arm or ():
         if name not in known:
             raise typer.BadParameter(f"no arm {name!r}; there are {', '.join(known)}")

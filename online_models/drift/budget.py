@@ -60,4 +60,4 @@ class Budget:
 
 def arms_of(domain: Domain) -> tuple[str, ...]:
     """The answers as served, then every learner."""
-    return (SERVED, *(spec.name for spec in domain.learners))
+    return (SERVED, *domain.learner_names)

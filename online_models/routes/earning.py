@@ -206,7 +206,7 @@ class Earnings:
         """The accounts that an edition waits for: every learner scores every example."""
         if not self._shadow:
             return list(self._ledgers.values())
-        missing = {spec.name for spec in self._domain.learners} - self._ledgers.keys()
+        missing = set(self._domain.learner_names) - self._ledgers.keys()
         return [*self._ledgers.values(), *(Ledger() for _ in missing)]
 
     def _turn(self, time: int) -> None:

@@ -114,15 +114,14 @@ def spec_of(domain: Domain, record: Mapping[str, Any]) -> PolicySpec:
 def checked(domain: Domain, spec: PolicySpec) -> PolicySpec:
     """The spec with its arms filled in; raises PolicyError naming what is wrong."""
     _known("policy", spec.name, OPTIONS)
-    learners = [learner.name for learner in domain.learners]
     for arm in spec.arms:
-        _known("arm", arm, learners)
+        _known("arm", arm, domain.learner_names)
     for name, value in spec.options.items():
         _known(f"option of {spec.name}", name, OPTIONS[spec.name])
         _check_option(name, value)
     if spec.name == "contextual":
         _known("slice to look at (by)", spec.by, domain.slices)
-    usual = [domain.served] if spec.name in _ONE_ARM else [domain.served, *learners]
+    usual = [domain.served] if spec.name in _ONE_ARM else [domain.served, *domain.learner_names]
     arms = spec.arms or dict.fromkeys(usual, 1.0)
     _check_arms(spec.name, arms)
     return replace(spec, arms=arms)
