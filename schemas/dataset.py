@@ -116,7 +116,7 @@ def part(
         raise NoSuchData(f"days must be above 0 and finite, got {days}")
     first, last = span[0], span[1] + 1
     if start is not None:
-        first = _midnight(start, timezone)
+        first = midnight(start, timezone)
     if days is not None:
         last = min(last, first + int(days * DAY))
     if not (span[0] < last and first <= span[1]):
@@ -125,12 +125,13 @@ def part(
     return first, last
 
 
-def _midnight(day: str, timezone: str) -> int:
+def midnight(day: str, timezone: str) -> int:
+    """When a day (ISO date) begins in a time zone, ms; raises NoSuchData where it is no date."""
     try:
-        midnight = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(timezone))
+        begins = datetime.fromisoformat(day).replace(tzinfo=ZoneInfo(timezone))
     except ValueError:
-        raise NoSuchData(f"start {day!r} is no date; expected such as 2013-07-01") from None
-    return int(midnight.timestamp() * 1000)
+        raise NoSuchData(f"{day!r} is no date; expected such as 2013-07-01") from None
+    return int(begins.timestamp() * 1000)
 
 
 @dataclass(frozen=True)

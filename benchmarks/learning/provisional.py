@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import typer
@@ -27,6 +25,7 @@ from online_models.evaluation import CLIP, measure
 from online_models.learners import Learner, make
 from online_models.provisional import Labelling, ProvisionalLabel
 from schemas.dataset import load as load_dataset
+from schemas.dataset import midnight
 from schemas.declare import DAY, Domain, Provisional
 from schemas.domains import load as load_domain
 
@@ -147,8 +146,7 @@ def main(
     domain = load_domain("flights")
     spec = next(spec for spec in domain.learners if spec.name == learner)
     asked = collect(domain, days, start, vectors)
-    midnight = datetime.fromisoformat(since).replace(tzinfo=ZoneInfo(domain.timezone))
-    later = asked.at >= int(midnight.timestamp() * 1000)
+    later = asked.at >= midnight(since, domain.timezone)
     known = asked.labelled != NEVER
     heads = ("AUC", "log loss", "less none's")
     table = Table(

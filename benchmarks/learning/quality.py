@@ -13,11 +13,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import typer
@@ -29,6 +27,7 @@ from benchmarks.learning.asked import NEVER, Asked, asked_of
 from online_models.evaluation import measure
 from online_models.learners import Learner, make
 from schemas.dataset import load as load_dataset
+from schemas.dataset import midnight
 from schemas.declare import Domain
 from schemas.domains import load as load_domain
 
@@ -136,12 +135,11 @@ def main(
         f"{len(asked):,} questions, {int((asked.labelled != NEVER).sum()):,} with a label, "
         f"vectors of {len(asked.names)} in {time.perf_counter() - began:.1f} s"
     )
-    midnight = datetime.fromisoformat(since).replace(tzinfo=ZoneInfo(declared.timezone))
-    rows = {}
+    begins, rows = midnight(since, declared.timezone), {}
     for spec in declared.learners:
         if not learner or spec.name in learner:
             outcome = prequential(asked, make(spec, declared, seed))
-            rows[spec.name] = scored(asked, outcome, int(midnight.timestamp() * 1000))
+            rows[spec.name] = scored(asked, outcome, begins)
     console.print(_table(f"{declared.title}, asked since {since}", rows))
 
 
