@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from infra.kafka import Raw
 from infra.registry import Registry
 from schemas.avro import HEADER, Reader, Unreadable
 from schemas.bulk import BulkReader
-from schemas.declare import DAY, Schema
+from schemas.declare import DAY, Schema, is_time
 
 Good = tuple[str, dict[str, Any], int]
 """Record name, record, offset."""
@@ -147,9 +147,9 @@ class Decoder:
 
     def _checked(self, schema: Schema) -> tuple[tuple[str, ...], tuple[tuple[str, int], ...]]:
         """The fields that must be finite, and the time fields with how far ahead they may be."""
-        times = _fields(schema, "timestamp-millis") if self._earliest is not None else ()
+        times = _fields(schema, is_time) if self._earliest is not None else ()
         ahead = tuple((name, _LATEST if name == "time" else _LATEST_OTHER) for name in times)
-        return _fields(schema, "double"), ahead
+        return _fields(schema, _is_double), ahead
 
     def _one(self, raw: Raw) -> Good:
         offset, logged, _, value = raw
@@ -199,14 +199,10 @@ def _in_order(raws: Sequence[Raw], found: Mapping[bytes, Columns]) -> list[Good]
     ]
 
 
-def _fields(schema: Schema, kind: str) -> tuple[str, ...]:
-    """A record's own fields of a type or logical type, nullable or not."""
-    return tuple(f["name"] for f in schema["fields"] if _is(f["type"], kind))
+def _fields(schema: Schema, of: Callable[[Any], bool]) -> tuple[str, ...]:
+    """A record's own fields of a type."""
+    return tuple(field["name"] for field in schema["fields"] if of(field["type"]))
 
 
-def _is(schema: Any, kind: str) -> bool:
-    if isinstance(schema, list):
-        return any(_is(part, kind) for part in schema)
-    if isinstance(schema, Mapping):
-        return schema.get("logicalType") == kind
-    return bool(schema == kind)
+def _is_double(avro: Any) -> bool:
+    return "double" in (avro if isinstance(avro, list) else [avro])

@@ -11,7 +11,7 @@ import msgspec
 
 from schemas import nearest
 from schemas.avro import Codec
-from schemas.declare import Schema
+from schemas.declare import Schema, is_time
 
 _TYPES: Mapping[str, type] = {
     "string": str,
@@ -39,21 +39,19 @@ def _python_type(avro: Any) -> Any:
     return None if avro == "null" else _TYPES[avro]
 
 
-def _is_time(avro: Any) -> bool:
-    if isinstance(avro, list):
-        return any(map(_is_time, avro))
-    return isinstance(avro, Mapping) and avro.get("logicalType") == "timestamp-millis"
+def milliseconds(where: str, value: Any) -> Any:
+    """ISO text or a datetime as whole milliseconds, anything else as it is.
 
-
-def _milliseconds(name: str, value: Any) -> Any:
-    """A time as whole milliseconds; ISO text must say its offset, a bare datetime is UTC."""
-    if isinstance(value, str) and not value.isdigit():
+    A bare datetime is UTC. Raises ValueError for text that is no time or does not say its offset.
+    """
+    if isinstance(value, str) and not value.isdecimal():
+        found = value
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(found)
         except ValueError:
-            raise ValueError(f"field {name!r}: {value!r} is no ISO 8601 time") from None
+            raise ValueError(f"{where}: {found!r} is neither ISO 8601 nor milliseconds") from None
         if value.tzinfo is None:
-            raise ValueError(f"field {name!r}: the time has no offset; add Z or such as +02:00")
+            raise ValueError(f"{where}: {found!r} has no offset; add Z or such as +02:00")
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
@@ -64,7 +62,7 @@ class Shape:
     """Checks rows against one record schema; times may be milliseconds, ISO text or datetimes."""
 
     def __init__(self, schema: Schema) -> None:
-        self._times = [each["name"] for each in schema["fields"] if _is_time(each["type"])]
+        self._times = [each["name"] for each in schema["fields"] if is_time(each["type"])]
         fields = [
             (each["name"], _python_type(each["type"]), msgspec.field(default=each["default"]))
             if "default" in each
@@ -84,7 +82,9 @@ class Shape:
         for name in row.keys() - self._names:
             near = nearest.hint(name, self._names)
             raise ValueError(f"field {name!r} is not in the schema{near}")
-        changed = {name: _milliseconds(name, row[name]) for name in self._times if name in row}
+        changed = {
+            name: milliseconds(f"field {name!r}", row[name]) for name in self._times if name in row
+        }
         try:
             made = msgspec.convert({**row, **changed}, self._struct, strict=strict)
         except msgspec.ValidationError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 
 from infra.feature_store import FeatureStore
+from infra.records import milliseconds
 from infra.settings import Settings
 from online_models.features.blobs import read_blob
 from online_models.features.finalise import features_at
@@ -86,12 +86,7 @@ def _kind(domain: Domain, name: str) -> Entity:
 
 
 def _moment(at: str | None) -> int | None:
-    if at is None or at.isdigit():
-        return None if at is None else int(at)
     try:
-        moment = datetime.fromisoformat(at)
-    except ValueError:
-        raise NothingKnownError(f"--at {at!r} is neither ISO 8601 nor milliseconds") from None
-    if moment.tzinfo is None:
-        raise NothingKnownError(f"--at {at!r} has no offset; add Z or such as +02:00")
-    return round(moment.timestamp() * 1000)
+        return None if at is None else int(milliseconds("--at", at))
+    except ValueError as fault:
+        raise NothingKnownError(str(fault)) from None

@@ -54,6 +54,7 @@ from schemas.declare.units import (
     TILES,
     DeclarationError,
     Schema,
+    is_time,
     load_schemas,
 )
 from schemas.declare.whole import Domain
@@ -92,6 +93,7 @@ __all__ = [
     "count",
     "decayed_mean",
     "distinct",
+    "is_time",
     "last",
     "load_schemas",
     "maximum",

@@ -23,6 +23,12 @@ class DeclarationError(ValueError):
     """A domain contradicts itself; the message names the part, the found and the expected."""
 
 
+def is_time(avro: Any) -> bool:
+    """Whether an Avro type is a time in milliseconds, or that and null."""
+    parts = avro if isinstance(avro, list) else [avro]
+    return any(isinstance(p, Mapping) and p.get("logicalType") == "timestamp-millis" for p in parts)
+
+
 def load_schemas(folder: Path) -> dict[str, Schema]:
     """Every `.avsc` of a folder by its record name."""
     return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.avsc"))}

@@ -67,7 +67,7 @@ def test_left_out_fields_get_the_defaults_of_the_schema() -> None:
         ({**DEPARTED, "dely": 1.0}, "did you mean 'delay'"),
         ({name: DEPARTED[name] for name in DEPARTED if name != "dest"}, "`dest`"),
         ({**DEPARTED, "time": "2013-01-01T10:00:00"}, "no offset"),
-        ({**DEPARTED, "time": "yesterday"}, "no ISO 8601"),
+        ({**DEPARTED, "time": "yesterday"}, "neither ISO 8601 nor milliseconds"),
         ({**DEPARTED, "time": 10**30}, "time"),
         ({**DEPARTED, "carrier": "\ud800"}, "departed.carrier is"),
         ({**DEPARTED, "delay": math.nan}, "field 'delay': expected a finite number, found nan"),
