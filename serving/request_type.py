@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from schemas.declare import DeclarationError, Schema
+from schemas.declare import DeclarationError, Schema, is_time
 
 MAX_TEXT = 200
 """Characters of a text field."""
@@ -79,12 +79,6 @@ def made_up(avro: Any, earliest: int) -> Any:
         return avro["symbols"][0]
     name = avro["type"] if isinstance(avro, Mapping) else avro
     return {"string": "text", "boolean": True}.get(name, 1)
-
-
-def is_time(avro: Any) -> bool:
-    """Whether a type is that of a time, or of a time or null."""
-    parts = avro if isinstance(avro, list) else [avro]
-    return any(isinstance(p, Mapping) and p.get("logicalType") == "timestamp-millis" for p in parts)
 
 
 def iso(at: int) -> str:

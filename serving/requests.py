@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 
 from schemas import nearest
-from schemas.declare import Domain, Schema
-from serving.request_type import LATEST, MAX_TEXT, is_time, iso, made_up, milliseconds, struct
+from schemas.declare import Domain, Schema, is_time
+from serving.request_type import LATEST, MAX_TEXT, iso, made_up, milliseconds, struct
 
 MAX_BODY = 64 * 1024
 """Bytes of a request body; a flights request has about 200."""
