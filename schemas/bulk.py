@@ -14,7 +14,7 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_reader
 
-from schemas.avro import FAULTS, plain
+from schemas.avro import FAULTS, plain, varint
 from schemas.declare import Schema
 
 _MARK = "end_of_message_"
@@ -32,24 +32,14 @@ class BulkReader:
         }
         self._compiled = parse_schema({"type": "array", "items": marked}, named_schemas={})
         self._secret = secrets.randbits(_BITS)
-        self._mark = _varint(2 * self._secret)
+        self._mark = varint(2 * self._secret)
 
     def read(self, bodies: Sequence[bytes]) -> list[dict[str, Any]] | None:
         """The records; None where any of the bodies is not a record and nothing more."""
-        whole = (_varint(2 * len(bodies)), self._mark.join(bodies), self._mark, b"\0")
+        whole = (varint(2 * len(bodies)), self._mark.join(bodies), self._mark, b"\0")
         try:
             records: Any = schemaless_reader(BytesIO(b"".join(whole)), self._compiled, None)
         except FAULTS:
             return None
         marks = [record.pop(_MARK) for record in records]
         return records if marks.count(self._secret) == len(bodies) else None
-
-
-def _varint(number: int) -> bytes:
-    """Avro's variable-length bytes of a number that is zigzagged already."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

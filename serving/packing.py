@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.avro import Codec
+from schemas.avro import Codec, varint
 from schemas.declare import Schema
 
 Write = Callable[[Any], bytes]
@@ -97,12 +97,7 @@ def _long(value: int) -> bytes:
         return _BYTES[rest]
     if rest >> 64:
         raise OverflowError(f"{value} does not fit into 64 bits")
-    out = bytearray()
-    while rest > 127:
-        out.append(rest & 127 | 128)
-        rest >>= 7
-    out.append(rest)
-    return bytes(out)
+    return varint(rest)
 
 
 _BYTES = [bytes([value]) for value in range(128)]
