@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -120,8 +121,13 @@ def wait_until(
             time.sleep(0.01)
             continue
         why = f"gave no answer in {timeout} s" if code is None else f"ended with {code}"
-        tail = log.read_text(errors="replace")[-2_000:] if log.exists() else ""
-        raise StartError(f"{_name(process)} {why}; the end of {log}:\n{tail}")
+        raise StartError(f"{_name(process)} {why}; the end of {tail(log)}")
+
+
+def tail(log: Path, characters: int = 2_000) -> str:
+    """The log's name and its last lines."""
+    text = log.read_text(errors="replace") if log.exists() else "(no log)"
+    return f"{log}:\n{text[-characters:]}"
 
 
 def listens(port: int) -> bool:
@@ -131,7 +137,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def answers(port: int) -> bool:
+def redis_answers(port: int) -> bool:
     """Whether a Redis on 127.0.0.1 answers PING on that port."""
     client = redis.Redis(port=port, socket_timeout=0.2, socket_connect_timeout=0.2)
     try:
@@ -140,6 +146,15 @@ def answers(port: int) -> bool:
         return False
     finally:
         client.close()
+
+
+def http_answers(url: str, timeout: float = 1.0) -> bool:
+    """Whether an HTTP GET gives 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def stop(process: subprocess.Popen[bytes], timeout: float = 5.0) -> None:

@@ -11,8 +11,6 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -129,7 +127,9 @@ class Stack:
         for each in self._running:
             code = self._children[each.name].poll()
             if code is not None:
-                raise StartError(f"{each.name} ended with {code}; the end of {tail(each.log)}")
+                raise StartError(
+                    f"{each.name} ended with {code}; the end of {processes.tail(Path(each.log))}"
+                )
 
     def start_flow(self, name: str) -> None:
         """Starts one flow (again) and waits until it is ready."""
@@ -156,7 +156,7 @@ class Stack:
             port, log = processes.free_port(), self._log(REDIS)
             child = processes.start_redis(port, home / "redis", log, self.die_with_parent)
             self._started(REDIS, child, log)
-            processes.wait_until(lambda: processes.answers(port), child, log)
+            processes.wait_until(lambda: processes.redis_answers(port), child, log)
             self._addresses["redis"] = f"redis://127.0.0.1:{port}/0"
         self._write()
 
@@ -190,7 +190,10 @@ class Stack:
         running = next(each for each in self._running if each.name == name)
         url = f"{self._addresses['http']}/readyz" if name == ENDPOINT else str(running.metrics)
         processes.wait_until(
-            lambda: answers(url), self._children[name], Path(running.log), START_TIMEOUT
+            lambda: processes.http_answers(url),
+            self._children[name],
+            Path(running.log),
+            START_TIMEOUT,
         )
 
     def _started(
@@ -210,22 +213,6 @@ class Stack:
         path = self.settings.home / STACK_FILE
         path.with_suffix(".new").write_text(json.dumps(content, indent=1))
         path.with_suffix(".new").replace(path)
-
-
-def answers(url: str, timeout: float = 1.0) -> bool:
-    """Whether an HTTP GET gives 200."""
-    try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
-
-
-def tail(log: str | Path, characters: int = 2_000) -> str:
-    """The log's name and its last lines."""
-    path = Path(log)
-    text = path.read_text(errors="replace") if path.exists() else "(no log)"
-    return f"{path}:\n{text[-characters:]}"
 
 
 def recorded(home: Path) -> list[Running]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra import kafka, stack
+from infra import kafka, processes, stack
 from infra.feature_store import FeatureStore
 from infra.settings import Settings, SettingsError
 from infra.stack import BROKER, ENDPOINT, FLOWS, REDIS, Running
@@ -67,7 +67,7 @@ def without_password(url: str) -> str:
 
 
 def _endpoint(settings: Settings) -> tuple[str, bool]:
-    return settings.endpoint, stack.answers(f"{settings.endpoint}/readyz", ASK_TIMEOUT)
+    return settings.endpoint, processes.http_answers(f"{settings.endpoint}/readyz", ASK_TIMEOUT)
 
 
 def _part(

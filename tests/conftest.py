@@ -39,7 +39,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = processes.free_port()
     process = processes.start_redis(port, folder, folder / "redis.log")
     try:
-        processes.wait_until(lambda: processes.answers(port), process, folder / "redis.log")
+        processes.wait_until(lambda: processes.redis_answers(port), process, folder / "redis.log")
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         _kill(process)

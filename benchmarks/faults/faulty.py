@@ -9,7 +9,7 @@ from typing import Any
 
 from infra import processes
 from infra.settings import Settings, child_environment
-from infra.stack import START_TIMEOUT, answers
+from infra.stack import START_TIMEOUT
 
 
 class Endpoint:
@@ -30,7 +30,7 @@ class Endpoint:
         self.process = processes.start(command, self._log, environment=self._environment)
         base = f"http://127.0.0.1:{self._port}"
         processes.wait_until(
-            lambda: answers(f"{base}/readyz"), self.process, self._log, START_TIMEOUT
+            lambda: processes.http_answers(f"{base}/readyz"), self.process, self._log, START_TIMEOUT
         )
         return f"{base}/predict"
 

@@ -12,8 +12,8 @@ from benchmarks.latency import background
 from benchmarks.latency.results import Options
 from benchmarks.own_stack import own_stack
 from benchmarks.traffic import Events
+from infra.processes import http_answers
 from infra.settings import Settings
-from infra.stack import answers
 
 PREDICT = "/predict"
 RUNNING = "the stack that runs here; nothing is sent beside the questions"
@@ -41,7 +41,7 @@ def endpoint(settings: Settings, options: Options, own: bool) -> Iterator[Place]
         if own or flowing:
             raise ValueError(FLOWING if flowing else OWN_AND_URL)
         yield Place(_told(options, options.url, "not stated"), settings)
-    elif own or flowing or not answers(f"{settings.endpoint}/healthz"):
+    elif own or flowing or not http_answers(f"{settings.endpoint}/healthz"):
         with own_stack(settings, options.events_rate or 1.0, options.seed) as alone:
             at = str(alone.at) if options.at == "data" else options.at
             asked = msgspec.structs.replace(options, at=at)

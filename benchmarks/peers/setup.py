@@ -99,16 +99,11 @@ def running(peer: Peer, alone: Prepared, environments: Path, spec: Path) -> Iter
     process = processes.start(command, log, environment=environment)
     try:
         base = f"http://127.0.0.1:{port}"
-        processes.wait_until(lambda: _answers(base + peer.ready), process, log, _READY_S)
+        ready = base + peer.ready
+        processes.wait_until(lambda: processes.http_answers(ready), process, log, _READY_S)
         yield base + peer.path
     finally:
         processes.stop(process, 10.0)
-
-
-def _answers(url: str) -> bool:
-    from infra.stack import answers
-
-    return answers(url)
 
 
 def prepare(alone: Prepared, bodies: Sequence[bytes], folder: Path) -> Path:

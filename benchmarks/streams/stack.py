@@ -28,7 +28,9 @@ def stack(partitions: int = 1, domain: str = "visits") -> Iterator[Settings]:
         try:
             log = home / "broker.log"
             processes.wait_until(lambda: processes.listens(port), broker, log)
-            processes.wait_until(lambda: processes.answers(redis_port), store, home / "redis.log")
+            processes.wait_until(
+                lambda: processes.redis_answers(redis_port), store, home / "redis.log"
+            )
             yield Settings(
                 kafka=f"127.0.0.1:{port}",
                 redis=f"redis://127.0.0.1:{redis_port}/0",

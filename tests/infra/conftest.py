@@ -37,7 +37,7 @@ def _node(folder: Path, running: ExitStack) -> int:
     options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
     process = processes.start_redis(port, folder, log, options=options)
     running.callback(processes.stop, process)
-    processes.wait_until(lambda: processes.answers(port), process, log)
+    processes.wait_until(lambda: processes.redis_answers(port), process, log)
     return port
 
 
