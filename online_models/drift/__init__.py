@@ -4,10 +4,9 @@
 open, update and close `Alarms` within the one budget of false alarms that a domain declares.
 """
 
-from online_models.drift.alarms import Alarms
 from online_models.drift.arms import ArmWatch
 from online_models.drift.budget import Budget
-from online_models.drift.columns import Column, input_columns, input_row
+from online_models.drift.columns import Column
 from online_models.drift.watch import Watch
 
-__all__ = ["Alarms", "ArmWatch", "Budget", "Column", "Watch", "input_columns", "input_row"]
+__all__ = ["ArmWatch", "Budget", "Column", "Watch"]

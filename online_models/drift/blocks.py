@@ -44,13 +44,12 @@ class Block(NamedTuple):
 class TimeBlocks:
     """Blocks of `span` ms of event time since the epoch; a record may come `late` ms late.
 
-    What comes later yet is left out (`lost` counts it). Empty blocks are not given.
+    What comes later yet is left out. Empty blocks are not given.
     """
 
     span: int
     late: int
     newest: int = -(2**63)
-    lost: int = 0
     open: dict[int, Counts] = field(default_factory=dict)
 
     def add(self, times: Times, codes: Codes) -> list[Block]:
@@ -60,7 +59,6 @@ class TimeBlocks:
         number = times // self.span
         before = (self.newest - self.late) // self.span
         kept = number >= np.concatenate([[before], closed[:-1]])
-        self.lost += int((~kept).sum())
         for block in np.unique(number[kept]).tolist():
             counts = counted(codes[kept & (number == block)])
             held = self.open.get(block)
