@@ -64,13 +64,13 @@ def options(
         Path | None,
         typer.Option(help="Folder of the embedded stack; HEADRACE_HOME.", show_default=".headrace"),
     ] = None,
+    # main looks for it: an error can come before this is called.
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Every setting is also an environment variable HEADRACE_…; options win."""
     from infra import settings
 
     given = {"domain": domain, "home": home}
-    ctx.meta["debug"] = debug
     ctx.obj = settings.load(**{name: value for name, value in given.items() if value is not None})
 
 

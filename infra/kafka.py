@@ -47,10 +47,6 @@ class Undelivered(LogError):
     """Records that were sent did not reach the log."""
 
 
-class QueueFull(LogError):
-    """More records wait to be delivered than the producer holds."""
-
-
 class Raw(NamedTuple):
     """A message as the log has it; `time` is the broker's record of it, in milliseconds."""
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from infra import topics
 from infra.event_files import BadRow, BadRows, EventFile, open_file
@@ -44,22 +44,11 @@ class Produced:
         return self.records.total()
 
 
-class Clock(Protocol):
-    """What pacing needs of the machine's clock."""
-
-    def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
-
-    def sleep(self, seconds: float, /) -> None:
-        """Waits."""
-
-
 class Pace:
     """Lets event time pass `speed_up` times as fast as the clock; as fast as it goes without."""
 
-    def __init__(self, speed_up: float | None, clock: Clock = time) -> None:
+    def __init__(self, speed_up: float | None) -> None:
         self._speed_up = speed_up
-        self._clock = clock
         self._began: tuple[int, float] | None = None
 
     def wait(self, event_time: int) -> None:
@@ -67,12 +56,12 @@ class Pace:
         if self._speed_up is None:
             return
         if self._began is None:
-            self._began = (event_time, self._clock.monotonic())
+            self._began = (event_time, time.monotonic())
         first, began = self._began
         due = began + (event_time - first) / 1_000 / self._speed_up
-        late = due - self._clock.monotonic()
+        late = due - time.monotonic()
         if late > 0:
-            self._clock.sleep(late)
+            time.sleep(late)
 
 
 def key_of(domain: Domain, stream: str, name: str, record: Mapping[str, Any]) -> str | None:

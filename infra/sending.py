@@ -8,7 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message
 
-from infra.kafka import QueueFull, Undelivered, producer
+from infra.kafka import Undelivered, producer
 from infra.registry import Registry
 from infra.settings import Settings
 from schemas.avro import CORE, Codec, frame
@@ -34,10 +34,6 @@ class Sender:
         self.positions: dict[tuple[str, int], int] = {}
         """The offset after the newest delivered record, by topic and partition."""
 
-    def __len__(self) -> int:
-        """Records sent and not yet acknowledged."""
-        return len(self._producer)
-
     def send(
         self,
         stream: str,
@@ -45,15 +41,14 @@ class Sender:
         record: Mapping[str, Any],
         key: str | bytes | None,
         time: int | None = None,
-        block: bool = True,
     ) -> None:
         """Sends a record of the schema `name`; `time` is its Kafka timestamp, now when left out.
 
-        Returns before it is delivered: `flush` tells. With a full queue it waits, or raises
-        QueueFull where `block` is false. Raises Unwritable for a record that is not of its schema.
+        Returns before it is delivered: `flush` tells. With a full queue it waits. Raises
+        Unwritable for a record that is not of its schema.
         """
         topic, schema_id, codec = self._codec(stream, name)
-        self.send_bytes(topic, key, frame(schema_id, codec.encode(record)), time, block)
+        self.send_bytes(topic, key, frame(schema_id, codec.encode(record)), time)
 
     def send_bytes(
         self,
@@ -61,7 +56,6 @@ class Sender:
         key: str | bytes | None,
         value: bytes | None,
         time: int | None = None,
-        block: bool = True,
     ) -> None:
         """Sends what is encoded already."""
         more = {} if time is None else {"timestamp": time}
@@ -70,10 +64,6 @@ class Sender:
                 self._producer.produce(topic, value, key, on_delivery=self._on_delivery, **more)
                 break
             except BufferError:
-                if not block:
-                    raise QueueFull(
-                        f"{len(self)} records wait for {self.settings.brokers}"
-                    ) from None
                 self._producer.poll(0.05)
         self.sent += 1
         self._producer.poll(0)

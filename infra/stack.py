@@ -131,18 +131,6 @@ class Stack:
                     f"{each.name} ended with {code}; the end of {processes.tail(Path(each.log))}"
                 )
 
-    def start_flow(self, name: str) -> None:
-        """Starts one flow (again) and waits until it is ready."""
-        self._start_room(name, ["flow", name])
-        self._wait_ready(name)
-
-    def kill(self, name: str) -> None:
-        """Kills a process without warning, as a crash would."""
-        self._children[name].kill()
-        self._children.pop(name).wait()
-        self._running = [each for each in self._running if each.name != name]
-        self._write()
-
     def _start_stores(self) -> None:
         home = self.settings.home
         if self.settings.kafka is None:
@@ -240,18 +228,18 @@ def down(settings: Settings) -> list[str]:
     return [each.name for each in running]
 
 
-def stop_running(running: Sequence[Running], patience: float = PATIENCE) -> None:
-    """Asks the processes to end, layer by layer, and kills those that have not after `patience`."""
+def stop_running(running: Sequence[Running]) -> None:
+    """Asks the processes to end, layer by layer, and kills those that have not after PATIENCE."""
     for layer in _LAYERS:
         found = [each.process() for each in running if each.name in layer]
-        _end([process for process in found if process], patience)
+        _end([process for process in found if process])
 
 
-def _end(found: Sequence[psutil.Process], patience: float) -> None:
+def _end(found: Sequence[psutil.Process]) -> None:
     for process in found:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, stubborn = psutil.wait_procs(found, patience)
+    _, stubborn = psutil.wait_procs(found, PATIENCE)
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):
             process.kill()

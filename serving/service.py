@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -21,7 +21,7 @@ from serving.batching import Asked, Batcher, Overloaded
 from serving.model_cache import ModelCache
 from serving.prediction_log import Log, PredictionLog
 from serving.predictor import Predictor
-from serving.requests import Requests, now_ms
+from serving.requests import Requests
 from serving.route_cache import RouteCache
 from serving.router import RoutedRouter
 from serving.states import States
@@ -51,12 +51,11 @@ class Service:
         self,
         settings: Settings,
         domain: Domain,
-        now: Callable[[], int] = now_ms,
         log: Log | None = None,
     ) -> None:
         self.domain = domain
         self.settings = settings
-        self.requests = Requests(domain, now)
+        self.requests = Requests(domain)
         self._budget = settings.budget_ms / 1_000
         known = registry(settings)
         self.models = ModelCache(settings, domain, known)
