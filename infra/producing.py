@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
@@ -15,9 +16,10 @@ from infra.event_files import BadRow, BadRows, EventFile, open_file
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
+from infra.written import new_file
 from schemas import domains
 from schemas.avro import CORE
-from schemas.dataset import Dataset, Stamped, load, write_truth
+from schemas.dataset import Dataset, Stamped, load
 from schemas.declare import Domain, Schema
 
 STREAMS = ("events", "labels", "requests")
@@ -102,6 +104,20 @@ class Part:
     seed: int = 1
     plant: Sequence[str] = ()
     truth: Path | None = None
+
+
+def write_truth(
+    data: Dataset,
+    file: Path,
+    days: float | None,
+    start: str | None,
+    seed: int,
+    plant: Sequence[str],
+) -> None:
+    """Writes what a replay has planted as JSON lines; raises as it does, or UnwritableFileError."""
+    with new_file(file) as out:
+        for record in data.truth(days, start, seed, plant):
+            out.write(json.dumps(record).encode() + b"\n")
 
 
 def _part(data: Dataset, part: Part) -> Iterator[Stamped]:

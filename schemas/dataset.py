@@ -7,13 +7,11 @@ way. `Columns` and `in_order` turn arrays into such a stream.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast
 from zoneinfo import ZoneInfo
 
@@ -97,15 +95,6 @@ def refuse_plants(domain: str, plant: Sequence[str]) -> None:
             f"the data of {domain} are recorded, so nothing can be planted in them (found "
             f"{', '.join(plant)}); only simulated data take a plant"
         )
-
-
-def write_truth(data: Dataset, file: Path, days: float | None, start: str | None, seed: int,
-                plant: Sequence[str]) -> int:  # fmt: skip
-    """Writes what a replay has planted as JSON lines; gives their number."""
-    lines = [json.dumps(record) for record in data.truth(days, start, seed, plant)]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{line}\n" for line in lines))
-    return len(lines)
 
 
 def part(

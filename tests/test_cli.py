@@ -327,12 +327,14 @@ def test_the_file_that_is_read_is_not_written(run: Run, tmp_path: Path) -> None:
     assert asked.read_text() == "{}\n"
 
 
-def test_any_path_that_cannot_be_written_is_told_in_a_line(
+def test_any_path_that_cannot_be_used_is_told_in_a_line(
     run: Run, tmp_path: Path, broker: str, redis_url: str
 ) -> None:
-    (tmp_path / "file").touch()
-    truth = tmp_path / "file" / "truth.jsonl"
+    file = tmp_path / "file"
+    file.touch()
+    truth = file / "truth.jsonl"
     words = ["--domain", "payments", "produce", "--dataset", "--days", "1", "--truth", str(truth)]
     code, _, err = run(*words, kafka=broker, redis=redis_url)
-    assert code == 1
-    assert err == f"{truth.parent}: File exists\n"
+    assert (code, err) == (1, f"{truth}: {file} is no folder\n")
+    code, _, err = run("--home", str(file), "status")
+    assert (code, err) == (1, f"{file}/stack.json: Not a directory\n")

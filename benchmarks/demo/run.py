@@ -24,12 +24,13 @@ from benchmarks.demo.replay import Replay, Replayed, ReplayError
 from benchmarks.demo.watch import Watch
 from infra import inspection, signals
 from infra.kafka import LogError
+from infra.producing import write_truth
 from infra.settings import Settings, alone
 from infra.stack import BROKER, REDIS, Stack, recorded
 from infra.terminal import utc
 from online_models.learners import make_all
 from schemas import domains
-from schemas.dataset import Stamped, load, part, write_truth
+from schemas.dataset import Stamped, load, part
 from schemas.declare import MINUTE, Domain
 
 REPLAY_SECONDS = 105.0

@@ -1,16 +1,14 @@
 """The payments simulator keeps its promises: seeded, rare fraud, and drift where it was planted."""
 
-import json
 import math
 from collections import Counter
 from dataclasses import fields
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from schemas.dataset import NoSuchData, load, write_truth
+from schemas.dataset import NoSuchData, load
 from schemas.declare import DAY
 from schemas.payments import dataset, frauds
 from schemas.payments.frauds import FRAUDS
@@ -167,12 +165,9 @@ def test_until_a_drift_begins_everything_is_as_in_the_world_without_it(plant: st
     assert np.array_equal(plain.time, planted.time)
 
 
-def test_truth_tells_the_drifts_and_the_frauds_of_the_part_that_is_replayed(tmp_path: Path) -> None:
+def test_truth_tells_the_drifts_and_the_frauds_of_the_part_that_is_replayed() -> None:
     plant = ["label@10x3", "lag@12"]
-    written = write_truth(load("payments"), tmp_path / "sub" / "truth.jsonl", 20, None, 3, plant)
-    text = (tmp_path / "sub" / "truth.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    assert len(lines) == written
+    lines = list(dataset.truth(20, seed=3, plant=plant))
     drifts = [line for line in lines if line["what"] == "drift"]
     assert [(d["drift"], d["strength"]) for d in drifts] == [("label", 3.0), ("lag", 6.0)]
     assert drifts[0]["time"] == dataset.EPOCH + 10 * DAY
