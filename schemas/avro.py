@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from fastavro.schema import SchemaParseException, to_parsing_canonical_form
 from fastavro.validation import validate
 
 from schemas.declare import Schema, load_schemas
+from schemas.endless import refuse_endless
 
 CORE: Mapping[str, Schema] = load_schemas(Path(__file__).parent / "core")
 """Schemas of the records that every domain has, by record name."""
@@ -209,7 +210,7 @@ class Reader:
         if full not in self._ours:
             known = ", ".join(sorted(self._ours))
             raise ValueError(f"{full} is none of {known}")
-        _refuse_endless(full, compiled)
+        refuse_endless(full, compiled)
         name, ours = self._ours[full]
         same = canonical(schema) == canonical(ours)
         return _Writer(name, compiled, None if same else _compile(ours))
@@ -230,42 +231,3 @@ def plain(schema: Any) -> Any:
 
 def _compile(schema: Schema) -> Any:
     return parse_schema(plain(schema), named_schemas={})
-
-
-def _refuse_endless(full: str, compiled: Any) -> None:
-    """Refuses schemas by which few bytes make endless records: recursion, and items of no size."""
-    named: dict[str, Any] = {}
-    for path, part, around in _parts(compiled, full, ()):
-        if isinstance(part, str) and part in around:
-            raise ValueError(f"{path} is recursive")
-        if isinstance(part, Mapping) and "name" in part:
-            named[part["name"]] = part
-        if isinstance(part, Mapping) and part["type"] == "array" and _empty(part["items"], named):
-            raise ValueError(f"items of {path} have no size")
-
-
-def _parts(
-    schema: Any, path: str, around: tuple[str, ...]
-) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
-    """Every schema within a schema, with its path and the names of the records around it."""
-    yield path, schema, around
-    if isinstance(schema, list):
-        for part in schema:
-            yield from _parts(part, path, around)
-    elif isinstance(schema, Mapping):
-        for key in ("items", "values"):
-            if key in schema:
-                yield from _parts(schema[key], path, around)
-        for field in schema.get("fields", ()):
-            within = (*around, schema["name"])
-            yield from _parts(field["type"], f"{path}.{field['name']}", within)
-
-
-def _empty(schema: Any, named: Mapping[str, Any]) -> bool:
-    """Whether a value takes no byte."""
-    schema = named.get(schema, schema) if isinstance(schema, str) else schema
-    if isinstance(schema, Mapping):
-        if schema["type"] == "record":
-            return all(_empty(field["type"], named) for field in schema["fields"])
-        return schema["type"] == "null" or (schema["type"] == "fixed" and not schema["size"])
-    return bool(schema == "null")
