@@ -19,7 +19,8 @@ import pytest
 from schemas.dataset import Dataset, Stamped, load
 from schemas.declare import MINUTE, DeclarationError
 from schemas.domains import load as load_domain
-from schemas.flights.dataset import nearest_with_clock, replay, span
+from schemas.flights.dataset import replay, span
+from schemas.flights.tables import nearest_with_clock
 
 NEW_YORK = ZoneInfo("America/New_York")
 
