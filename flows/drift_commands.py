@@ -29,6 +29,7 @@ def alarms(
         return
     from flows import alarm_log
     from schemas import domains
+    from schemas.declare import DAY
 
     domain = domains.load(ctx.obj.domain)
     found = alarm_log.read(ctx.obj, domain)
@@ -50,7 +51,7 @@ def alarms(
         print_table(f"Drift of {domain.name}", heads, rows)
         return
     drift = domain.drift
-    days = (drift.warm_up + drift.reference) / 86_400_000
+    days = (drift.warm_up + drift.reference) / DAY
     out.print(
         f"no {'open ' if open_ else ''}alarms; watching begins {days:g} days of event time after "
         "the stream does, when there is a reference"

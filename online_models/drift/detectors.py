@@ -22,7 +22,6 @@ TOLERATED = 0.25
 """Standard deviations of a packet's mean that Page-Hinkley forgives."""
 RUNS = 300
 """Bootstrapped stretches of the stream from which Page-Hinkley's threshold is learned."""
-EULER = 0.5772156649015329
 
 Values = NDArray[np.float64]
 
@@ -129,7 +128,7 @@ def page_hinkley_threshold(
     places = (starts[:, :, None] + np.arange(run)).reshape(RUNS, -1)[:, :length]
     highest = _highest(packets[np.minimum(places, len(packets) - 1)])
     scale = max(1e-3, float(highest.std(ddof=1))) * math.sqrt(6) / math.pi
-    sure = float(highest.mean()) / scale - EULER - math.log(-math.log1p(-chance))
+    sure = float(highest.mean()) / scale - np.euler_gamma - math.log(-math.log1p(-chance))
     known = max(1.0, len(packets) / run - 1)
     return scale * known / 2 * math.expm1(2 * sure / known)
 
