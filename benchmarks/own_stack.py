@@ -12,9 +12,8 @@ from benchmarks.freshness import learned
 from benchmarks.freshness.delays import FreshnessError, wait
 from benchmarks.traffic import Events
 from infra.feature_store import FeatureStore
-from infra.settings import Settings, alone
+from infra.settings import Settings, alone, domain_of
 from infra.stack import Stack
-from schemas import domains
 from schemas.declare import Domain
 
 KNOWN_EVENTS = 20_000
@@ -44,7 +43,7 @@ def own_stack(
     """
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as home:
         own = alone(settings, Path(home), **changes)
-        domain = domains.load(own.domain)
+        domain = domain_of(own)
         with Stack(own) as stack:
             events = Events(own, domain, events_rate, seed)
             events.send_at_once(KNOWN_EVENTS)

@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
+from infra.settings import domain_of
+
 
 def up(ctx: typer.Context) -> None:
     """Start what the settings do not name (broker, Redis), topics, flows and endpoint."""
     from infra import stack
     from infra.terminal import print_table
     from online_models.learners import make_all
-    from schemas import domains
 
-    make_all(domains.load(ctx.obj.domain))
+    make_all(domain_of(ctx.obj))
     addresses = stack.up(ctx.obj)
     print_table("Up", ("", "address"), [*addresses.items(), ("docs", f"{addresses['http']}/docs")])
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from infra.settings import domain_of
 from infra.terminal import out, print_table, utc
 
 app = typer.Typer(help="Look at drift alarms.", invoke_without_command=True)
@@ -28,10 +29,9 @@ def alarms(
     if ctx.invoked_subcommand is not None:
         return
     from flows import alarm_log
-    from schemas import domains
     from schemas.declare import DAY
 
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     found = alarm_log.read(ctx.obj, domain)
     rows = [
         (
@@ -72,9 +72,8 @@ def show(
       headrace drift show 3f2a --out drift.png
     """
     from flows import alarm_log
-    from schemas import domains
 
-    alarm = alarm_log.read_one(ctx.obj, domains.load(ctx.obj.domain), id_)
+    alarm = alarm_log.read_one(ctx.obj, domain_of(ctx.obj), id_)
     p = alarm["p"]
     rows = [
         ("state", alarm["state"]),

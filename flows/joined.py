@@ -18,7 +18,7 @@ from flows.checks import checked, fault
 from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
 from flows.parts import OnePart, Part
 from flows.reading import Reading
-from flows.tail import Position
+from flows.tail import ANEW, Position
 from infra import metrics
 from infra.decoding import Decoded
 from infra.kafka import OffsetLost, Raw
@@ -98,7 +98,7 @@ class JoinPart(Part):
         if resume and len(resume.now) != len(places):
             raise OffsetLost(
                 f"the join had read {len(resume.now)} partitions, but now there are {len(places)}: "
-                "topics or provisional labels were changed. Choose a new HEADRACE_GENERATION"
+                f"topics or provisional labels were changed. {ANEW}"
             )
         for i, (stream, partition) in enumerate(places):
             start = Position(resume.memory[0].positions[i].offset) if resume else None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from flows.tail import LogReplaced, Position, mark_of
+from flows.tail import ANEW, LogReplaced, Position, mark_of
 from infra.kafka import OffsetLost, Raw
 
 AT_ONCE = -(2**63)
@@ -98,8 +98,7 @@ class Feed:
         if self.until is not None and self.records.at_end and not self.queue:
             raise OffsetLost(
                 f"{self.records.topic}/{self.records.partition} ends at {self.done.offset}, but "
-                f"was read up to {self.until.offset}: it is another log. Choose a new "
-                "HEADRACE_GENERATION to build the views from the log as it is now"
+                f"was read up to {self.until.offset}: it is another log. {ANEW}"
             )
         return self.records.at_end and not self.queue
 
@@ -115,8 +114,7 @@ class Feed:
         if self.done != until:
             raise LogReplaced(
                 f"{self.records.topic}/{self.records.partition} holds another record before offset "
-                f"{until.offset} than the one that was read: it is another log. Choose a new "
-                "HEADRACE_GENERATION to build the views from the log as it is now"
+                f"{until.offset} than the one that was read: it is another log. {ANEW}"
             )
 
 

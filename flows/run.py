@@ -19,9 +19,9 @@ from flows import drift, features, learning, routing, sampling
 from flows.reading import BATCH, IDLE, PATIENT_IDLE, Reading
 from infra import garbage, kafka, metrics, signals
 from infra.registry import registry
-from infra.settings import RECOVERY, Settings
+from infra.settings import RECOVERY, Settings, domain_of
 from online_models.learners import make_all
-from schemas import domains, nearest
+from schemas import nearest
 from schemas.declare import Domain
 
 EPOCH, LONG_EPOCH = timedelta(seconds=2), timedelta(seconds=10)
@@ -78,7 +78,7 @@ def run(
     if name not in FLOWS:
         near = nearest.hint(name, FLOWS)
         raise UnknownFlow(f"no flow {name!r}; there are {', '.join(FLOWS)}{near}")
-    domain = domain or domains.load(settings.domain)
+    domain = domain or domain_of(settings)
     make_all(domain)
     kafka.partitions_of(settings, domain.topic("events"))  # told here, it needs no traceback
     flow = FLOWS[name]

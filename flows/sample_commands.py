@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from infra.settings import domain_of
 from infra.terminal import out, print_table, shown, utc
 
 app = typer.Typer(help="Look at the samples of the examples.", no_args_is_help=True)
@@ -38,9 +39,8 @@ def show(
     slice's, add up to their number in the mean.
     """
     from flows import samples
-    from schemas import domains
 
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     if name is None:
         if file is not None:
             raise typer.BadParameter("--out needs the NAME of a sample")

@@ -13,6 +13,12 @@ from infra import kafka
 from infra.kafka import OffsetLost, Raw, raw_of
 from infra.settings import Settings
 
+ANEW = (
+    "Choose another HEADRACE_GENERATION and run `headrace topics --create` with it, to build the "
+    "views from the log as it is now"
+)
+"""What to do where the log is not the one that a view was built from."""
+
 
 class Position(NamedTuple):
     """The offset to read next, and the checksum of the record before it (None: not known)."""
@@ -127,6 +133,5 @@ class Tail:
         return (
             f"{self.topic}/{self.partition} on {self._settings.brokers} was read up to offset "
             f"{start.offset}, but {found}: the log is not the one that generation "
-            f"{self._settings.generation!r} was built from, or retention was faster. Choose a new "
-            "HEADRACE_GENERATION to build the views from the log as it is now"
+            f"{self._settings.generation!r} was built from, or retention was faster. {ANEW}"
         )

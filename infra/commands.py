@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from infra.arguments import number
+from infra.settings import domain_of
 from infra.terminal import complain, out, print_table, progress_bar, utc
 
 Plant = Annotated[
@@ -108,9 +109,8 @@ def topics(
     """The domain's topics: what each is for, partitions, records."""
     from infra import inspection
     from infra.topics import create_topics
-    from schemas import domains
 
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     if create:
         made = create_topics(ctx.obj, domain)
         out.print(f"created {', '.join(made) or 'none: all were there'}")
@@ -124,7 +124,6 @@ def topics(
 def models(ctx: typer.Context) -> None:
     """The newest snapshot of each learner."""
     from infra import inspection
-    from schemas import domains
 
     rows = [
         (
@@ -136,7 +135,7 @@ def models(ctx: typer.Context) -> None:
             f"{each['difference']:.1e} on {each['checked']}",
             ", ".join(f"{name} {value:.4g}" for name, value in sorted(each["metrics"].items())),
         )
-        for each in inspection.models(ctx.obj, domains.load(ctx.obj.domain))
+        for each in inspection.models(ctx.obj, domain_of(ctx.obj))
     ]
     heads = ("model", "kind", "version", "event time", "size", "difference", "before learning")
     print_table("Models", heads, rows)
@@ -149,9 +148,8 @@ def dead_letters(
     """The newest records that could not be used, and why."""
     from infra import inspection
     from infra.dead_letters import described
-    from schemas import domains
 
-    letters = inspection.dead_letters(ctx.obj, domains.load(ctx.obj.domain), last)
+    letters = inspection.dead_letters(ctx.obj, domain_of(ctx.obj), last)
     for letter in letters:
         out.print(f"{utc(letter['time'])} {escape(described(letter))}", highlight=False)
     if not letters:

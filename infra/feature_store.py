@@ -59,18 +59,13 @@ def progress_name(domain: str, generation: str, shard: int) -> str:
     return f"hr:{{{domain}:{generation}:{shard}}}:progress"
 
 
-def live_name(domain: str) -> str:
-    """Redis key of the name of the generation that is served."""
-    return f"hr:{{{domain}}}:live"
-
-
 class FeatureStore:
     """Reads and writes a generation's state; for flows and commands, blocking."""
 
-    def __init__(self, settings: Settings, domain: Domain, generation: str | None = None) -> None:
+    def __init__(self, settings: Settings, domain: Domain) -> None:
         self.url = settings.redis_url
         self._domain = domain
-        self._generation = generation or settings.generation
+        self._generation = settings.generation
         self._redis = _connect(self.url, settings.wait_s)
 
     def read(self, keys: Sequence[EntityKey]) -> list[bytes | None]:
@@ -126,15 +121,6 @@ class FeatureStore:
         self._refuse_older(shard, _unpack(cast(bytes, found)), expected)
         return False
 
-    def live_generation(self) -> str:
-        """The generation that is served: the pointer's, or this store's own where none is set."""
-        found = cast("bytes | None", self._redis.get(live_name(self._domain.name)))
-        return found.decode() if found else self._generation
-
-    def promote(self, generation: str) -> None:
-        """Makes a generation the one that is served, in one step."""
-        self._redis.set(live_name(self._domain.name), generation)
-
     def ping(self) -> None:
         """Raises redis.RedisError where Redis does not answer."""
         self._redis.ping()
@@ -163,9 +149,9 @@ class FeatureReader:
     costs more than the command itself. On a cluster its client has one for every node.
     """
 
-    def __init__(self, settings: Settings, domain: Domain, generation: str | None = None) -> None:
+    def __init__(self, settings: Settings, domain: Domain) -> None:
         self.url = settings.redis_url
-        self._prefix = (domain.name, generation or settings.generation)
+        self._prefix = (domain.name, settings.generation)
         self._redis = _connect_async(self.url, settings)
         cluster = self.url.startswith(_CLUSTER)
         self._line = None if cluster else self._redis.connection_pool.make_connection()

@@ -15,9 +15,8 @@ from infra import topics
 from infra.event_files import BadRow, BadRows, EventFile, open_file
 from infra.registry import registry
 from infra.sending import Sender
-from infra.settings import Settings
+from infra.settings import Settings, domain_of
 from infra.written import new_file
-from schemas import domains
 from schemas.avro import CORE
 from schemas.dataset import Dataset, Stamped, load
 from schemas.declare import Domain, Schema
@@ -142,7 +141,7 @@ def source(
         raise SourceError("give a file, - for standard input, or --dataset: one of them")
     if stream not in STREAMS:
         raise SourceError(f"no stream {stream!r} to produce to; expected {', '.join(STREAMS)}")
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     if dataset:
         return Source(_part(load(settings.domain), part))
     schemas = schemas_of(domain, stream)
@@ -170,7 +169,7 @@ def run(
     tell: Callable[[Produced], None],
 ) -> Produced:
     """Produces a source to the domain's topics, which are made where they do not exist."""
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     topics.create_topics(settings, domain)
     sender = Sender(settings, domain, registry(settings))
     return produce(sender, domain, source.items, Pace(speed_up), strict, tell)

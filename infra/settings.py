@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +17,14 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from schemas import domains
+from schemas.declare import Domain
+
 STACK_FILE, RECOVERY = "stack.json", "recovery"
 """What stands in the home: where the embedded stack is, and the snapshots of the flows."""
 PREFIX = "HEADRACE_"
+FIRST = "g1"
+"""The generation whose topics have no suffix."""
 
 
 class SettingsError(RuntimeError):
@@ -53,8 +59,8 @@ class Settings(BaseSettings):
         description="Folder of the embedded stack's files and of recovery.",
     )
     generation: str = Field(
-        default="g1",
-        description="Names one build of the views, beside others.",
+        default=FIRST,
+        description="Names one build of the views (Redis, models, routes), beside others.",
         pattern=r"^[\w.-]+$",
     )
     partitions: int = Field(
@@ -130,6 +136,12 @@ def _told(error: ValidationError | PydanticSettingsError) -> str:
         f"{PREFIX}{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}, found {each['input']!r}"
         for each in error.errors()
     )
+
+
+def domain_of(settings: Settings) -> Domain:
+    """The domain, with the topics of the settings' generation; raises DeclarationError."""
+    generation = "" if settings.generation == FIRST else settings.generation
+    return replace(domains.load(settings.domain), generation=generation)
 
 
 def alone(settings: Settings, home: Path, **changes: object) -> Settings:

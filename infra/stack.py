@@ -21,8 +21,7 @@ import psutil
 
 from infra import processes, topics
 from infra.processes import StartError
-from infra.settings import RECOVERY, STACK_FILE, Settings, child_environment, stack_of
-from schemas import domains
+from infra.settings import RECOVERY, STACK_FILE, Settings, child_environment, domain_of, stack_of
 
 FLOWS = ("features", "learning", "sampling", "routing", "drift")
 ENDPOINT, BROKER, REDIS = "endpoint", "broker", "redis"
@@ -104,7 +103,7 @@ class Stack:
             )
         try:
             self._start_stores()
-            topics.create_topics(self.settings, domains.load(self.settings.domain))
+            topics.create_topics(self.settings, domain_of(self.settings))
             self._start_rooms()
         except BaseException:
             self.stop()

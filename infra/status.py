@@ -12,9 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra import kafka, processes, stack
 from infra.feature_store import FeatureStore
-from infra.settings import Settings, SettingsError
+from infra.settings import Settings, SettingsError, domain_of
 from infra.stack import BROKER, ENDPOINT, FLOWS, REDIS, Running
-from schemas import domains
 
 ASK_TIMEOUT = 2.0
 
@@ -55,7 +54,7 @@ def _broker(settings: Settings) -> tuple[str, bool]:
 def _redis(settings: Settings) -> tuple[str, bool]:
     short = settings.model_copy(update={"wait_s": ASK_TIMEOUT})
     try:
-        FeatureStore(short, domains.load(settings.domain)).ping()
+        FeatureStore(short, domain_of(settings)).ping()
     except redis.RedisError:
         return without_password(settings.redis_url), False
     return without_password(settings.redis_url), True

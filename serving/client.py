@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.records import from_words
-from infra.settings import Settings
-from schemas import domains
+from infra.settings import Settings, domain_of
 
 TIMEOUT = 10.0
 
@@ -43,7 +42,7 @@ def request(settings: Settings, words: list[str], text: str | None) -> dict[str,
     try:
         if text is not None:
             return _object(json.loads(text))
-        return from_words(domains.load(settings.domain).schemas["request"], words)
+        return from_words(domain_of(settings).schemas["request"], words)
     except ValueError as error:
         raise EndpointError(f"request: {error}") from None
 

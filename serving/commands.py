@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.settings import domain_of
 from infra.terminal import complain, print_table, progress_bar, shown, utc
 
 if TYPE_CHECKING:
@@ -35,11 +36,10 @@ def serve(
     A connection stays with its process: clients of several processes keep several connections.
     """
     from infra.logs import log_to_stderr
-    from schemas import domains
     from serving import fleet, server, sound
 
     log_to_stderr(ctx.obj)
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     if not checked:
         sound.check_learners(ctx.obj.domain)
     if processes > 1:
@@ -58,12 +58,11 @@ def stream(ctx: typer.Context) -> None:
     Processes that run this share the topic's partitions. Bad requests go to dead-letters.
     """
     from infra.logs import log_to_stderr
-    from schemas import domains
     from serving import sound
     from serving import stream as streamed
 
     log_to_stderr(ctx.obj)
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     sound.check_learners(ctx.obj.domain)
     streamed.stream(ctx.obj, domain)
 
@@ -114,14 +113,13 @@ def _predict_all(
     settings: Settings, file: Path | None, from_: str | None, to: Path | None, log: bool
 ) -> None:
     from infra.written import check_apart
-    from schemas import domains
     from serving import bulk
 
     if to is None or (file is None) == (from_ is None):
         raise typer.BadParameter("give --file or --from, and --out")
     if file:
         check_apart(file, to)
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     asked = bulk.of_file(domain, file) if file else bulk.of_topic(settings, domain, str(from_))
     with progress_bar() as progress:
         task = progress.add_task("answered", total=asked.size, at="")

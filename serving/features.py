@@ -8,12 +8,12 @@ import numpy as np
 
 from infra.feature_store import FeatureStore
 from infra.records import milliseconds
-from infra.settings import Settings
+from infra.settings import Settings, domain_of
 from online_models.features.blobs import read_blob
 from online_models.features.finalise import features_at
 from online_models.features.layout import EntityLayout
 from online_models.features.rings import SLOTS
-from schemas import domains, nearest
+from schemas import nearest
 from schemas.declare import TILES, Domain, Entity, Feature, Kind
 
 
@@ -36,7 +36,7 @@ class Shown:
 
 def show(settings: Settings, entity: str, key: str, at: str | None = None) -> Shown:
     """Finalises the stored state at `at` (ISO 8601 or ms), at its newest event when left out."""
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     kind = _kind(domain, entity)
     moment = _moment(at)
     store = FeatureStore(settings, domain)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.arguments import number
+from infra.settings import domain_of
 
 if TYPE_CHECKING:
     from online_models.tallies import Line
@@ -34,10 +35,9 @@ def card(
     import msgspec
 
     from online_models import cards
-    from schemas import domains
     from serving.cards import find
 
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     learner, _, version = name.partition("@")
     if version and not version.isdigit():
         raise typer.BadParameter(f"version {version!r}; expected a number, as {learner}@1250")
@@ -65,11 +65,10 @@ def evaluate(
       headrace evaluate --days 1 --by carrier --arm logistic
     """
     from infra.terminal import print_table
-    from schemas import domains
     from schemas.declare import DAY
     from serving import evaluation
 
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     known = domain.learner_names
     for name in arm or ():
         if name not in known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.arguments import number
+from infra.settings import domain_of
 from infra.terminal import complain, out, print_table, shown, utc
 
 if TYPE_CHECKING:
@@ -51,10 +52,9 @@ def show(ctx: typer.Context) -> None:
     """The policy, what the arms have earned, and their shares."""
     from online_models.routes.route import posteriors_of, route_of
     from online_models.routes.specs import ANY
-    from schemas import domains
     from serving import route_desk
 
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     records = route_desk.newest(ctx.obj, domain)
     spec, record = route_desk.asked_for(domain, records), records.get("route")
     route = route_of(domain, record, records.get("policy"))
@@ -100,11 +100,10 @@ def set_(
     option: Options = None,
 ) -> None:
     """Keys that stick keep their arm until their time is over."""
-    from schemas import domains
     from serving import route_desk
 
     given = _options(option, epsilon, explore)
-    spec = route_desk.ask(ctx.obj, domains.load(ctx.obj.domain), policy, arms, given, by)
+    spec = route_desk.ask(ctx.obj, domain_of(ctx.obj), policy, arms, given, by)
     out.print(f"{spec.logged} over {', '.join(spec.arms)}, {_from(spec.since)}")
 
 
@@ -123,14 +122,13 @@ def evaluate(
 ) -> None:
     """Exit code 1 where the log cannot support an estimate."""
     from online_models.routes.specs import PolicySpec, checked
-    from schemas import domains
     from serving import route_desk
 
     if (policy is None) == (arm is None):
         raise typer.BadParameter("give either --policy or --arm")
     if arm and arms:
         raise typer.BadParameter("--arms are those of a --policy; give --arm alone")
-    domain = domains.load(ctx.obj.domain)
+    domain = domain_of(ctx.obj)
     chosen = {arm: 1.0} if arm else route_desk.arms_of(arms)
     given = _options(option, epsilon, explore)
     spec = checked(domain, PolicySpec(policy or "fixed", 0, 0, chosen, given, by))

@@ -15,8 +15,7 @@ from benchmarks.freshness.probes import Probes
 from benchmarks.machine import Machine, facts
 from benchmarks.traffic import Events
 from infra import inspection
-from infra.settings import Settings
-from schemas import domains
+from infra.settings import Settings, domain_of
 from schemas.declare import Domain
 
 FRESHNESS = "freshness"
@@ -60,7 +59,7 @@ def run(settings: Settings, options: Options) -> Freshness:
 
     Raises FreshnessError where a probe or a label did not arrive, or an answer was wrong.
     """
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     every = max(1, round(options.events_rate / options.probes_rate))
     with Probes(settings, domain, every) as probes:
         events = Events(settings, domain, options.events_rate, options.seed, probes.make)

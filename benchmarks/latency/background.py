@@ -11,8 +11,7 @@ from benchmarks.latency import search
 from benchmarks.latency.results import Options, Result
 from benchmarks.latency.search import Told
 from benchmarks.traffic import Events, Labels, Sent, Traffic
-from infra.settings import Settings
-from schemas import domains
+from infra.settings import Settings, domain_of
 from schemas.declare import Domain
 
 IDLE = "idle: nothing else is sent"
@@ -77,7 +76,7 @@ def measure(
 
     if not options.events_rate and not options.labels_rate:
         return run()
-    with Background(settings, domains.load(settings.domain), options, events) as background:
+    with Background(settings, domain_of(settings), options, events) as background:
         result = run()
         sent = background.stop()
     return msgspec.structs.replace(result, sent=sent)

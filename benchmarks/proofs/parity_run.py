@@ -8,9 +8,8 @@ from pathlib import Path
 
 from benchmarks.demo.replay import Replay, ReplayError
 from benchmarks.proofs.parity import PATIENCE, Parity, check
-from infra.settings import Settings, alone
+from infra.settings import Settings, alone, domain_of
 from infra.stack import ENDPOINT, Stack
-from schemas import domains
 from schemas.dataset import Stamped, load
 from schemas.declare import MINUTE, Domain
 
@@ -31,7 +30,7 @@ def served(
 
     Raises NoSuchData, DeclarationError for a domain without data, and LogError.
     """
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     stream = load(settings.domain).replay(days, start, seed)
     requests = {each.record["id"]: each.record for each in stream if each.stream == "requests"}
     return check(settings, domain, requests, patience)
@@ -51,7 +50,7 @@ def own(
     Questions wait until the features flow has taken in what was sent before; with `hurry` they
     do not, so that events are in flight. Raises ReplayError where an answer is not in the log.
     """
-    domain = domains.load(settings.domain)
+    domain = domain_of(settings)
     stream = list(load(settings.domain).replay(days, start, seed))
     requests = {each.record["id"]: each.record for each in stream if each.stream == "requests"}
     with (

@@ -57,7 +57,7 @@ from schemas.declare.units import (
     is_time,
     load_schemas,
 )
-from schemas.declare.whole import Domain
+from schemas.declare.whole import VIEWS, Domain
 
 __all__ = [
     "DAY",
@@ -67,6 +67,7 @@ __all__ = [
     "REACTIONS",
     "SECOND",
     "TILES",
+    "VIEWS",
     "Calendar",
     "Category",
     "DeclarationError",

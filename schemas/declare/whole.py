@@ -10,6 +10,11 @@ from schemas.declare.learning import Label, LearnerSpec, Provisional, Publishing
 from schemas.declare.loop import Drift, Routing, Sample
 from schemas.declare.units import DeclarationError, Schema
 
+VIEWS = frozenset(
+    {"examples", "scores", "models", "cards", "samples", "routes", "drift", "dead-letters"}
+)
+"""Streams that flows make of the others: every generation has its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Domain:
@@ -35,10 +40,13 @@ class Domain:
     routing: Routing = Routing()
     drift: Drift = Drift()
     provisional: tuple[Provisional, ...] = ()
+    generation: str = ""
+    """Not declared: which build of the views is meant, the first where it is empty."""
 
     def topic(self, stream: str) -> str:
-        """The Kafka topic of one of the domain's streams."""
-        return f"{self.name}.{stream}"
+        """The Kafka topic of one of the domain's streams; of a view, that of the generation."""
+        own = f".{self.generation}" if self.generation and stream in VIEWS else ""
+        return f"{self.name}.{stream}{own}"
 
     def event(self, name: str) -> Event:
         """The event of that name."""

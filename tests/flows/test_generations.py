@@ -1,0 +1,48 @@
+"""A generation builds its own views of one log, beside those that are there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flows.run import run
+from infra import topics
+from infra.settings import FIRST, Settings, domain_of
+from schemas.declare import VIEWS
+from tests.flows.logs import Log, ask
+
+
+def views(log: Log) -> dict[str, list[dict[str, Any]]]:
+    """What learning made; how its learners take turns is no part of it."""
+
+    def turn(record: dict[str, Any]) -> tuple[Any, ...]:
+        return record.get("learner", record.get("name")), record.get("version")
+
+    read = {stream: log.read(stream) for stream in ("scores", "models")}
+    return {"examples": log.read("examples")} | {s: sorted(read[s], key=turn) for s in read}
+
+
+def test_a_second_generation_gives_the_same_and_leaves_the_first_alone(log: Log) -> None:
+    asked = ask(log.domain, 600)
+    log.write("predictions", "prediction", asked.predictions, key="id")
+    log.write("labels", "label", asked.labels, key="id")
+    run("learning", log.settings, until_end=True, domain=log.domain)
+    first = views(log)
+    again = Log(
+        log.settings.model_copy(update={"generation": "again"}),
+        replace(log.domain, generation="again"),
+    )
+    run("learning", again.settings, until_end=True, domain=again.domain)
+    assert len(first["models"]) > len(log.domain.learners)
+    assert views(again) == first
+    assert views(log) == first
+
+
+def test_the_first_generation_has_plain_topics_and_others_their_own_of_views(
+    settings: Settings,
+) -> None:
+    first = domain_of(settings.model_copy(update={"generation": FIRST}))
+    second = domain_of(settings.model_copy(update={"generation": "g2"}))
+    for stream in topics.STREAMS:
+        assert first.topic(stream) == f"flights.{stream}"
+        assert second.topic(stream) == f"flights.{stream}" + (".g2" if stream in VIEWS else "")
