@@ -41,7 +41,7 @@ class Earnings:
         self._specs: list[PolicySpec] = [declared(domain)]
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, Known] = {}
-        self._waiting: dict[str, list[tuple[str, float]]] = {}
+        self._waiting: dict[str, dict[str, float]] = {}
         self._number = 0
         self._published = -1
         self._captured: dict[str, Capture] = {}
@@ -103,7 +103,7 @@ class Earnings:
         while len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
         if self._shadow:
-            for arm, probability in self._waiting.pop(example["id"], ()):
+            for arm, probability in self._waiting.pop(example["id"], {}).items():
                 self._answer(known, arm, probability)
         else:
             for ledger in self._ledgers.values():
@@ -130,8 +130,8 @@ class Earnings:
             return
         known = self._known.get(score["id"])
         if known is None:
-            waiting = self._waiting.setdefault(score["id"], [])
-            waiting.append((score["learner"], score["probability"]))
+            waiting = self._waiting.setdefault(score["id"], {})
+            waiting.setdefault(score["learner"], score["probability"])
             while len(self._waiting) > REMEMBERED:
                 del self._waiting[next(iter(self._waiting))]
         elif score["learner"] not in known.answers:

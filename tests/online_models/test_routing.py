@@ -150,6 +150,15 @@ def test_copies_earn_nothing_and_corrections_replace() -> None:
                 assert one == pytest.approx(getattr(earned, part), abs=1e-9)
 
 
+def test_copies_of_scores_that_come_before_their_example_earn_once() -> None:
+    domain = domain_of()
+    entries = stream(domain, 60)
+    examples = [e for e in entries if e[0] == "example"]
+    scores = [e for e in entries if e[0] == "score"]
+    plain = final(Earnings(domain, 1), [*examples, *scores])
+    assert final(Earnings(domain, 1), [*scores, *scores, *examples]) == plain
+
+
 def test_a_slow_arm_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("online_models.routes.earning.PATIENCE", 100)
     domain = domain_of()
