@@ -36,9 +36,10 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True)
 class Logged:
-    """Examples as they were served, the corrected ones once, and every arm's scores of them.
+    """Examples as they were served, each once by its newest label, and every arm's scores of them.
 
-    `examples` are those that are judged, `history` all there are: policies learn from these.
+    `examples` are those that are judged, `history` all there are, as they came: policies learn from
+    these, and of another label when it comes.
     """
 
     domain: Domain
@@ -60,7 +61,9 @@ class Logged:
         Raises Unsupported where there are none.
         """
         history = list({example["id"]: example for example in examples}.values())
-        newest = [each for each in history if since is None or each["asked"] >= since]
+        newest = _corrected(
+            (each for each in history if since is None or each["asked"] >= since), history
+        )
         if not newest:
             raise Unsupported(
                 "the log holds no example " + ("that was asked since then" if history else "yet")
@@ -151,6 +154,13 @@ class Logged:
         served = rewards[np.arange(len(expected)), self.log.arm, 0]
         _check_scores(self.log, served, estimate)
         return estimate
+
+
+def _corrected(examples: Iterable[Record], history: Iterable[Record]) -> list[Record]:
+    """The examples, each with the newest label that one of the history brings for it."""
+    told = [each for example in history for each in example.get("corrections", ())]
+    newest = {each["id"]: each["label"] for each in sorted(told, key=lambda each: each["time"])}
+    return [{**one, "label": newest.get(one["id"], one["label"])} for one in examples]
 
 
 def _check_scores(log: Log, scored: Floats, estimate: Estimate) -> None:

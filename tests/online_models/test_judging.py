@@ -91,6 +91,23 @@ def test_a_log_that_could_not_choose_the_arm_at_first_is_judged_since_it_could()
         Logged.of(logged.domain, late, logged.scores, 12_001)
 
 
+def test_an_answer_is_judged_by_the_newest_label() -> None:
+    """As if it had come first, whichever example brought it."""
+    logged = log_of(domain_of(0.1))
+    target = logged.target(checked(logged.domain, PolicySpec("fixed", 0, 0, {"tree": 1.0})), 1)
+    told = [
+        {"id": one["id"], "time": time, "label": label}
+        for one in logged.examples[:500]
+        for time, label in ((8_000, one["label"]), (7_000, 1.0 - one["label"]))
+    ]
+    first = [{**one, "label": 1.0 - one["label"]} for one in logged.examples[:500]]
+    last = {**logged.examples[-1], "corrections": told}
+    log = [*first, *logged.examples[500:-1], last]
+    corrected = Logged.of(logged.domain, log, logged.scores)
+    assert corrected.judge(target, 0.95) == logged.judge(target, 0.95)
+    assert [one["label"] for one in corrected.history[:500]] == [one["label"] for one in first]
+
+
 def test_scores_that_have_learned_since_do_not_stand_for_answers() -> None:
     """When labels come the tree has learned of the frauds that it let pass when it was asked."""
     logged = log_of(domain_of(0.1))
