@@ -22,7 +22,7 @@ POLICIES = """
   fixed             one arm answers: --arms tree, or the learner that the domain serves
   shadow            the same; what the others would have earned is shown
   split             fixed shares: --arms logistic=0.9,tree=0.1
-  canary            --arms OLD,NEW: 1, 5, 25, 100 %, and back when it fails, is slow or earns less
+  canary            --arms OLD,NEW: 1, 5, 25, 100 %, and back when it fails, is slower or earns less
   epsilon-greedy    the best so far, and any with --epsilon
   ucb               the highest upper bound
   thompson          each as likely as it is to be the best

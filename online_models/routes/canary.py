@@ -55,8 +55,9 @@ class Looks:
 class Canary:
     """How far a canary is; can be pickled.
 
-    `answers`, `failed`, `times` (ms) and `paid` (how many rewards) are the new arm's in this stage;
-    `rewards` and `counts` are what both arms have earned in all, and by how many rewards.
+    `answers`, `failed`, `times` (ms) and `paid` (how many rewards) are the new arm's in this stage,
+    `usual` are the times of the other in all; `rewards` and `counts` are what both arms have earned
+    in all, and by how many rewards.
     """
 
     spec: PolicySpec
@@ -67,6 +68,7 @@ class Canary:
     failed: int = 0
     paid: int = 0
     times: Earned = field(default_factory=Earned)
+    usual: Earned = field(default_factory=Earned)
     rewards: dict[str, Earned] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     looks: dict[str, Looks] = field(default_factory=dict)
@@ -94,10 +96,13 @@ class Canary:
 
     def prediction(self, record: Mapping[str, Any]) -> bool:
         """Takes a record of `prediction.avsc`; whether stage or outcome has changed."""
-        mine = record["policy"] == self.spec.logged and record["arm"] == self.new
+        mine = record["policy"] == self.spec.logged and record["arm"] in self.spec.arms
         if not mine or self.outcome != RUNNING:
             return False
         if not self.seen.new([record]):
+            return False
+        if record["arm"] == self.stable:
+            self.usual = self.usual.add(record["model_ms"], 0, FOREVER)
             return False
         self.answers += 1
         self.failed += any(reason.startswith(FAILED) for reason in record["degraded"])
@@ -138,9 +143,10 @@ class Canary:
     def _guard(self, ends: bool) -> bool:
         """Whether a guard-rail is hit, and the retreat with it."""
         rewards = min(self.counts.get(arm, 0) for arm in (self.new, self.stable))
+        timed = min(self.answers, int(self.usual.weight))
         hit = (
             self._failing(self._due("failures", self.answers, ends))
-            or self._slow(self._due("times", self.answers, ends))
+            or self._slow(self._due("times", timed, ends))
             or self._losing(self._due("rewards", rewards, ends))
         )
         if hit:
@@ -165,14 +171,19 @@ class Canary:
         return f"{self.failed} of {self.answers} answers failed; the limit is {limit:.1%}"
 
     def _slow(self, risk: float) -> str:
-        """Student's test of the mean time."""
-        limit, took = self.spec.option("slow_ms"), self.times.mean
-        if not risk or took <= limit:
+        """Welch's test of how much longer the mean answer takes."""
+        limit, arms = self.spec.option("slow_ms"), (self.times, self.usual)
+        if not risk:
             return ""
-        error = math.sqrt(self.times.noise / (self.answers - 1) / self.answers)
-        if took - limit <= float(t.ppf(1 - risk, self.answers - 1)) * error:
+        longer = arms[0].mean - arms[1].mean
+        error = math.sqrt(sum(a.noise / (a.weight - 1) / a.weight for a in arms))
+        free = min(a.weight for a in arms) - 1
+        if longer - limit <= float(t.ppf(1 - risk, free)) * error:
             return ""
-        return f"answers took {took:.1f} ms on average (± {error:.2g}); the limit is {limit:g} ms"
+        return (
+            f"answers took {arms[0].mean:.1f} ms on average, those of {self.stable} "
+            f"{arms[1].mean:.1f} ms; the limit is {limit:g} ms more (± {error:.2g})"
+        )
 
     def _losing(self, risk: float) -> str:
         """Welch's test of the mean rewards, with the larger of two errors.

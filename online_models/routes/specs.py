@@ -30,12 +30,14 @@ CANARY = {
     "answers": 100.0,
     "rewards": 100.0,
     "errors": 0.02,
-    "slow_ms": 20.0,
+    "slow_ms": 5.0,
     "confidence": 0.99,
 }
 """A stage lasts so many answers of the new arm, and so many of its rewards: where labels come late,
-it would else be over before the first; limits of its share of failures and its mean time; how sure
-the guard-rails are, all together and however often they look, before they speak."""
+it would else be over before the first; limits of its share of failures, and of how much longer it
+takes in the mean than the arm in service: a tenth of the usual budget of an answer, of which a
+model that takes four tenths is stopped, and has failed; how sure the guard-rails are, all together
+and however often they look, before they speak."""
 
 PULL = 30.0
 """Rewards, seen or stood for, that the overall mean of an arm is worth within a context."""

@@ -1,4 +1,4 @@
-"""A canary goes up stage by stage, and out when it fails, is slow or earns less."""
+"""A canary goes up stage by stage, and out when it fails, is slower or earns less."""
 
 from __future__ import annotations
 
@@ -78,12 +78,19 @@ def test_failures(rate: float, ends: str) -> None:
     assert ("failed" in canary.reason) == (ends == RETREATED)
 
 
-def test_slow_answers() -> None:
+@pytest.mark.parametrize(
+    ("usual", "ms", "ends"),
+    [(1.5, 15.0, RETREATED), (12.0, 15.0, RUNNING), (0.1, 3.0, RUNNING)],
+)
+def test_slow_answers(usual: float, ms: float, ends: str) -> None:
+    """Beside the arm in service, by times at which no watchdog stops a model."""
     canary = Canary(SPEC)
     for number in range(40):
-        canary.prediction(answer(number, ms=50.0))
-    assert (canary.outcome, canary.withdrawn) == (RETREATED, ("tree",))
-    assert "50.0 ms" in canary.reason
+        canary.prediction(answer(number, ms=ms))
+        canary.prediction(answer(1_000 + number, arm="logistic", ms=usual))
+    assert (canary.outcome, canary.withdrawn == ("tree",)) == (ends, ends == RETREATED)
+    said = "took 15.0 ms on average, those of logistic 1.5 ms"
+    assert (said in canary.reason) == (ends == RETREATED)
 
 
 @pytest.mark.parametrize(("lead", "ends"), [(0.05, RUNNING), (0.0, RUNNING), (-0.4, RETREATED)])
