@@ -12,6 +12,7 @@ from infra.registry import Registry
 from infra.settings import Settings
 from online_models.routes.policies import PolicyError
 from online_models.routes.route import Route, route_of
+from online_models.routes.specs import PolicySpec, spec_of
 from schemas.avro import Unreadable
 from schemas.declare import Domain
 from serving.follower import Follower
@@ -24,26 +25,27 @@ class RouteCache(Follower):
 
     def __init__(self, settings: Settings, domain: Domain, registry: Registry) -> None:
         super().__init__(settings, domain, registry, "routes", ("policy", "route"))
-        self._records: dict[str, dict[str, Any]] = {}
+        self._record: dict[str, Any] | None = None
+        self._policies: dict[str, PolicySpec] = {}
         self.route: Route | None = None
 
     def _take(self, key: str, messages: deque[Message]) -> None:
         """Swaps in the newest record that can be used; the one before stays otherwise."""
         while messages:
             message = messages.pop()
-            if message.value() is None:
-                self._records.pop(key, None)
-                self._swap(self._records)
-                return
             try:
-                name, record = self._decode(message.value())
-                self._swap({**self._records, name: record})
-                return
+                self._keep(key, message.value())
             except (Unreadable, PolicyError) as fault:
                 _log.warning("%s at %d refused: %s", self._topic, message.offset(), fault)
+                continue
+            self.route = route_of(self._domain, self._record, self._policies.values())
+            if self.route:
+                _log.info("route: %s", self.route.editions[-1].policy)
+            return
 
-    def _swap(self, records: dict[str, dict[str, Any]]) -> None:
-        self.route = route_of(self._domain, records.get("route"), records.get("policy"))
-        self._records = records
-        if self.route:
-            _log.info("route: %s", self.route.editions[-1].policy)
+    def _keep(self, key: str, value: bytes | None) -> None:
+        name, record = self._decode(value) if value is not None else ("", None)
+        if name == "policy" and record:
+            self._policies[key] = spec_of(self._domain, record)
+        elif not self._policies.pop(key, None):
+            self._record = record

@@ -55,9 +55,9 @@ def show(ctx: typer.Context) -> None:
     from serving import route_desk
 
     domain = domain_of(ctx.obj)
-    records = route_desk.newest(ctx.obj, domain)
-    spec, record = route_desk.asked_for(domain, records), records.get("route")
-    route = route_of(domain, record, records.get("policy"))
+    record, policies, _ = route_desk.newest(ctx.obj, domain)
+    spec = route_desk.asked_for(domain, policies)
+    route = route_of(domain, record, policies)
     options = ", ".join(f"{name} {value:g}" for name, value in spec.options.items())
     out.print(f"[bold]{spec.logged}[/] {options} {f'by {spec.by}' if spec.by else ''}".rstrip())
     if record is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from infra import inspection, kafka
 from infra.decoding import Decoder
@@ -18,22 +19,42 @@ from online_models.routes.specs import PolicySpec, checked, declared, each_once,
 from schemas.avro import CORE
 from schemas.declare import Domain, Stopping
 
-Records = Mapping[str, dict[str, Any]]
+
+class Newest(NamedTuple):
+    """The newest route, None before the first; and the policies that were asked for.
+
+    `version` is the newest one's, also where it is one that the domain cannot have.
+    """
+
+    route: dict[str, Any] | None
+    policies: Sequence[PolicySpec]
+    version: int
 
 
-def newest(settings: Settings, domain: Domain) -> Records:
-    """The newest records of the topic of routes, by record name."""
+def newest(settings: Settings, domain: Domain) -> Newest:
+    """What stands on the topic of routes."""
     topic = domain.topic("routes")
     found = kafka.newest_by_key(settings, topic).values()
     schemas = {name: CORE[name] for name in ("policy", "route")}
     decoder = Decoder(schemas, registry(settings), "route")
     good, _ = decoder.batch(topic, 0, [raw_of(message) for message in found])
-    return {name: record for name, record, _ in good}
+    routes = [record for name, record, _ in good if name == "route"]
+    policies = [record for name, record, _ in good if name == "policy"]
+    version = max((policy["version"] for policy in policies), default=0)
+    return Newest(routes[0] if routes else None, _possible(domain, policies), version)
 
 
-def asked_for(domain: Domain, records: Records) -> PolicySpec:
+def _possible(domain: Domain, policies: Iterable[Mapping[str, Any]]) -> list[PolicySpec]:
+    found = []
+    for policy in policies:
+        with suppress(PolicyError):  # the flow has buried it
+            found.append(spec_of(domain, policy))
+    return found
+
+
+def asked_for(domain: Domain, policies: Sequence[PolicySpec]) -> PolicySpec:
     """The policy that holds or is about to: the newest asked for, the declared one before that."""
-    return spec_of(domain, records["policy"]) if "policy" in records else declared(domain)
+    return max(policies, key=lambda spec: spec.version, default=declared(domain))
 
 
 def ask(
@@ -44,14 +65,14 @@ def ask(
     options: Mapping[str, float],
     by: str,
 ) -> PolicySpec:
-    """Publishes another policy, from the newest asked time on; raises PolicyError.
+    """Publishes another policy; raises PolicyError.
 
+    It holds from the newest asked time on, or from what the flow knows where that is later.
     One that the domain cannot have, though it stands on the topic, does not stand in the way.
     """
-    before = newest(settings, domain).get("policy")
-    version = before["version"] + 1 if before else 1
-    since = newest_asked(settings, domain) + 1
-    spec = checked(domain, PolicySpec(name, version, since, arms_of(arms), options, by))
+    before = newest(settings, domain)
+    since = max(newest_asked(settings, domain) + 1, before.route["time"] if before.route else 0)
+    spec = checked(domain, PolicySpec(name, before.version + 1, since, arms_of(arms), options, by))
     sender = Sender(settings, domain, registry(settings))
     sender.send("routes", "policy", spec.record(), "policy")
     sender.flush()

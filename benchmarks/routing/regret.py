@@ -58,9 +58,9 @@ def choices(world: Arms, run: Run) -> I8:
         return np.full(len(world.asked), NAMES.index(next(iter(run.arms))))
     domain = domain_of(run.feedback)
     spec = checked(domain, PolicySpec(run.policy, 1, 0, run.arms, {}, run.by))
-    flow, asking = Earnings(domain, seed=0), spec.record()
-    flow.take([("policy", asking)])
-    route = route_of(domain, None, asking)
+    flow = Earnings(domain, seed=0)
+    flow.take([("policy", spec.record())])
+    route = route_of(domain, None, [spec])
     arm = np.zeros(len(world.asked), np.int64)
     pending: list[Entry] = []
     midnight = 0
@@ -71,7 +71,7 @@ def choices(world: Arms, run: Run) -> I8:
         at = int((world.asked.labelled if labelled else world.asked.at)[question])
         if at >= midnight:
             record = flow.take(pending)
-            route = route_of(domain, record, asking) if record else route
+            route = route_of(domain, record, [spec]) if record else route
             pending, midnight = [], (at // DAY + 1) * DAY
         if labelled:
             pending += _learned(world, domain, question, int(arm[question]), spec)

@@ -15,7 +15,7 @@ from online_models.routes.earned import Earned
 from online_models.routes.exploring import Exploring
 from online_models.routes.ledgers import Capture, Known, Ledger
 from online_models.routes.rewards import Reward, reward_of
-from online_models.routes.route import Edition
+from online_models.routes.route import Edition, begun
 from online_models.routes.specs import ANY, PolicySpec, declared, shares, spec_of
 from schemas.declare import Domain
 
@@ -38,14 +38,14 @@ class Earnings:
         self._reward: Reward = reward_of(domain)
         self._shadow = domain.routing.feedback == "shadow"
         self._keep_all = keep_all
-        self._specs: list[PolicySpec] = [declared(domain)]
+        self._specs: list[PolicySpec] = [declared(domain)]  # the one that holds, and what is asked
         self._ledgers: dict[str, Ledger] = {}
         self._known: dict[str, Known] = {}
         self._waiting: dict[str, dict[str, float]] = {}
         self._number = 0
         self._published = -1
         self._captured: dict[str, Capture] = {}
-        self._canary = Canary.of(self._specs[0])
+        self._canaries: dict[int, Canary | None] = {0: Canary.of(self._specs[0])}
         self._exploring = Exploring.of(domain, seed)
         self._time = 0
         self.editions: list[Edition] = []
@@ -84,7 +84,12 @@ class Earnings:
         if spec.version <= self._specs[-1].version:
             return
         self._specs.append(spec)
-        self._canary = Canary.of(spec)
+        self._canaries[spec.version] = Canary.of(spec)
+
+    @property
+    def _canary(self) -> Canary | None:
+        """Of the newest policy: the one that can change."""
+        return self._canaries[self._specs[-1].version]
 
     def _take_prediction(self, record: Record) -> None:
         if self._canary and self._canary.prediction(record):
@@ -195,12 +200,24 @@ class Earnings:
         reached = min((-1 if one.tick is None else one.tick for one in running), default=-1)
         ticks = {c.tick for one in running for c in one.captures if c.tick <= reached}
         for tick in sorted(tick for tick in ticks if tick > self._published):
+            self._begin(tick * self._domain.routing.every)
             self._published = tick
             for arm, ledger in self._ledgers.items():
                 while ledger.captures and ledger.captures[0].tick <= tick:
                     self._captured[arm] = ledger.captures.popleft()
             self._time = tick * self._domain.routing.every
             self._edit(self._time + self._domain.routing.every)
+        self._begin((self._published + 1) * self._domain.routing.every)
+
+    def _begin(self, until: int) -> None:
+        """Begins the policies that were asked for to hold from before `until`, as servers have.
+
+        By what was captured at the start of the tick in which they begin: the newest by then.
+        """
+        while len(self._specs) > 1 and self._specs[1].since < until:
+            del self._canaries[self._specs.pop(0).version]
+            self.editions = begun(self.editions, self._specs[0], self.posteriors())
+            self._changed = True
 
     def _awaited(self) -> list[Ledger]:
         """The accounts that an edition waits for: every learner scores every example."""
@@ -215,26 +232,26 @@ class Earnings:
         An arm that is withdrawn loses its units of before as well, whatever policy comes next.
         """
         canary = self._canary
-        if canary and canary.withdrawn:
+        if canary is None:
+            return
+        self._publish()
+        self._begin(canary.spec.since + 1)
+        if canary.withdrawn:
             self.editions = [e.without(canary.withdrawn, canary.stable) for e in self.editions]
         self._edit(time)
 
     def _edit(self, since: int) -> None:
-        """Adds an edition of what is captured, by the policy that holds then."""
+        """Adds an edition of what is captured, by the policy that holds."""
         since = max(since, self.editions[-1].since if self.editions else since)
-        spec = self._spec_at(since)
+        spec = self._specs[0]
         self.editions.append(Edition(since, spec.logged, self._shares(spec)))
         self._changed = True
         if not self._keep_all:
             self._forget()
 
-    def _spec_at(self, since: int) -> PolicySpec:
-        """The policy that holds then."""
-        return max((s for s in self._specs if s.since <= since), key=lambda s: s.version)
-
     def _shares(self, spec: PolicySpec) -> dict[str, dict[str, float]]:
-        canary = self._canary
-        if spec.name != "canary" or canary is None or canary.spec.version != spec.version:
+        canary = self._canaries[spec.version]
+        if canary is None:
             exploring = self._exploring
             return shares(exploring.widened(spec) if exploring else spec, self.posteriors())
         if canary.withdrawn:
@@ -259,8 +276,8 @@ class Earnings:
 
     def _record(self) -> dict[str, Any]:
         """A record of `route.avsc`."""
-        spec = self._spec_at(self.editions[-1].since)
-        canary = self._canary
+        spec = self._specs[0]
+        canary = self._canaries[spec.version]
         return {
             "time": self._time,
             "policy": spec.name,

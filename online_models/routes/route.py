@@ -8,7 +8,7 @@ sticky time began. So neither a new edition nor a restart makes a key flicker.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from online_models.routes.earned import Earned
 from online_models.routes.policies import Distribution, choose, lot
-from online_models.routes.specs import ANY, PolicySpec, shares, spec_of
+from online_models.routes.specs import ANY, PolicySpec, Posteriors, shares
 from schemas.declare import Domain
 
 
@@ -126,17 +126,19 @@ def posteriors_of(route: Mapping[str, Any]) -> dict[str, dict[str, Earned]]:
 
 
 def route_of(
-    domain: Domain, route: Mapping[str, Any] | None, policy: Mapping[str, Any] | None
+    domain: Domain, route: Mapping[str, Any] | None, policies: Iterable[PolicySpec]
 ) -> Route | None:
-    """What the newest records of the topic of routes say; None where they say nothing.
+    """What the topic of routes says: the newest route, and the policies that were asked for.
 
-    A policy that the flow has not taken up yet holds all the same, by what the arms had earned.
-    Raises PolicyError for a policy that this domain cannot have.
+    Those that the flow has not begun yet hold all the same, by what the arms had earned. None where
+    there is nothing.
     """
-    spec = spec_of(domain, policy) if policy else None
     editions = editions_of(route) if route else []
-    if spec and (route is None or route["version"] < spec.version):
-        editions = [*editions, _begun(spec, route)]
+    earned = posteriors_of(route) if route else {}
+    version = route["version"] if route else 0
+    for spec in sorted(policies, key=lambda spec: spec.version):
+        if spec.version > version:
+            editions = begun(editions, spec, earned)
     return Route(editions, domain.routing.sticky, domain.routing.sticky_for) if editions else None
 
 
@@ -145,8 +147,11 @@ def editions_of(route: Mapping[str, Any]) -> list[Edition]:
     return [Edition(each["since"], each["policy"], each["shares"]) for each in route["editions"]]
 
 
-def _begun(spec: PolicySpec, route: Mapping[str, Any] | None) -> Edition:
-    """The first edition of a policy."""
-    earned = posteriors_of(route) if route else {}
-    since = max([spec.since, *(e["since"] for e in route["editions"])] if route else [spec.since])
-    return Edition(since, spec.logged, shares(spec, earned))
+def begun(editions: Sequence[Edition], spec: PolicySpec, earned: Posteriors) -> list[Edition]:
+    """The editions with the first one of a policy, which takes the place of later ones.
+
+    The oldest edition decides for all that began before it, so it stays in any case.
+    """
+    before = [each for each in editions if each.since < spec.since]
+    before = before or [each._replace(since=spec.since) for each in editions[:1]]
+    return [*before, Edition(spec.since, spec.logged, shares(spec, earned))]

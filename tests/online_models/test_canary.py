@@ -108,7 +108,7 @@ def test_a_retreat_reaches_every_unit_at_once_and_a_stage_reaches_new_ones() -> 
     flow.take([("policy", SPEC.record())])
     up = flow.take([("prediction", answer(n)) for n in range(80)])
     assert up
-    assert [edition["shares"][ANY]["tree"] for edition in up["editions"]] == [0.05, 0.25]
+    assert [edition["shares"][ANY]["tree"] for edition in up["editions"]] == [0.01, 0.05, 0.25]
     bad: list[Entry] = []
     for number in range(60):
         one = example(domain, number, draw, policy=SPEC.logged)
@@ -120,7 +120,7 @@ def test_a_retreat_reaches_every_unit_at_once_and_a_stage_reaches_new_ones() -> 
     assert down
     assert (down["outcome"], down["withdrawn"]) == (RETREATED, ["tree"])
     assert "earns" in down["reason"]
-    route = route_of(domain, down, SPEC.record())
+    route = route_of(domain, down, [SPEC])
     assert route
     for number in range(200):
         chosen = route.choose({"flight": f"UA{number}"}, START + 90 * 60_000, {"logistic", "tree"})

@@ -93,7 +93,7 @@ def test_a_contextual_policy_chooses_by_slice() -> None:
     assert found["carrier=UA"]["logistic"] > 0.9
     assert found["carrier=AA"]["base-rate"] > 0.9
     assert all(sum(each.values()) == pytest.approx(1) for each in found.values())
-    route = route_of(domain, record, None)
+    route = route_of(domain, record, [])
     assert route
     chosen = [route.choose({"id": f"{i}", "carrier": "UA"}, START, ARMS) for i in range(300)]
     assert Counter(c.arm for c in chosen if c)["logistic"] > 270
@@ -246,7 +246,7 @@ def test_a_policy_that_the_flow_has_not_seen_holds_by_what_was_earned() -> None:
     domain = domain_of()
     record = final(Earnings(domain, 1), stream(domain, 400))
     spec = PolicySpec("split", 1, record["time"], {"tree": 1.0, "logistic": 3.0})
-    route = route_of(domain, record, spec.record())
+    route = route_of(domain, record, [spec])
     assert route
     assert route.editions[-1].shares == {ANY: {"tree": 0.25, "logistic": 0.75}}
     followed = Earnings(domain, 1)
@@ -254,7 +254,7 @@ def test_a_policy_that_the_flow_has_not_seen_holds_by_what_was_earned() -> None:
     assert followed.editions[-1].policy == "thompson@0"
     taken = final(followed, stream(domain, 420)[400:])
     assert (taken["policy"], taken["version"]) == ("split", 1)
-    assert route_of(domain, None, None) is None
+    assert route_of(domain, None, []) is None
 
 
 @pytest.mark.parametrize(

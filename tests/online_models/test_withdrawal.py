@@ -43,7 +43,7 @@ def retreated(domain: Domain, good: int) -> tuple[Earnings, dict[str, Any], int]
 def answering(
     domain: Domain, route: Mapping[str, Any], policy: PolicySpec, at: int
 ) -> Counter[str]:
-    found = route_of(domain, route, policy.record())
+    found = route_of(domain, route, [policy])
     assert found
     flights = ({"flight": f"UA{n}", "id": f"q{n}"} for n in range(1_000))
     chosen = [found.choose(flight, at, {"logistic", "tree"}) for flight in flights]
@@ -59,7 +59,7 @@ def test_it_stays_away_when_another_policy_comes(good: int) -> None:
     fixed = PolicySpec("fixed", 4, end, {"logistic": 1.0})
     assert answering(domain, record, fixed, end + MINUTE) == {"logistic": 1_000}, "not taken up yet"
     earnings.take([("policy", fixed.record())])
-    earnings._edit(end + MINUTE)
+    earnings._begin(end + MINUTE)
     assert earnings._record()["version"] == 4
     assert answering(domain, earnings._record(), fixed, end + 2 * MINUTE) == {"logistic": 1_000}
 

@@ -65,8 +65,8 @@ class World:
     sender: Sender
     caches: list[RouteCache]
 
-    def publish(self, name: str, record: dict[str, Any]) -> None:
-        self.sender.send("routes", name, record, name)
+    def publish(self, name: str, record: dict[str, Any], key: str = "") -> None:
+        self.sender.send("routes", name, record, key or name)
         self.sender.flush()
 
     def routers(self) -> list[RoutedRouter]:
@@ -144,14 +144,28 @@ def test_a_key_keeps_its_arm_through_an_update_and_takes_it_up_afterwards(world:
     assert set(then) == {"tree"}
 
 
-def test_a_policy_holds_before_the_flow_has_taken_it_up(world: World) -> None:
-    world.publish("route", route((START - DAY, SHARES)))
-    world.publish("policy", PolicySpec("fixed", 1, START, {"tree": 1.0}).record())
-    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 2)
-    choice = world.routers()[1].choose(asked(7, START + 2 * DAY), MODELS)
-    assert (choice.arm, choice.propensity, choice.policy) == ("tree", 1.0, "fixed@1")
-    world.publish("route", route((START, {"tree": 1.0}), version=1))
-    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 1)
+def test_policies_hold_before_the_flow_has_taken_them_up(world: World) -> None:
+    """Every one for what began in its time; the edition of tomorrow was made before them."""
+    tomorrow = (START + DAY, SHARES)
+    world.publish("route", route((START - DAY, SHARES), tomorrow))
+    asked_for = [
+        PolicySpec("fixed", n, START + n * HOUR, {arm: 1.0})
+        for n, arm in enumerate(("tree", "logistic"), 1)
+    ]
+    for spec in reversed(asked_for):
+        world.publish("policy", spec.record(), f"policy@{spec.version}")
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 3)
+    router = world.routers()[1]
+    held = [router.choose(asked(n, START + 12 * HOUR), MODELS) for n in range(1_000)]
+    found = {choice.policy: choice.arm for choice in held}
+    assert (found["fixed@1"], found["fixed@2"]) == ("tree", "logistic")
+    taken = route((START - DAY, SHARES), *((one.since, dict(one.arms)) for one in asked_for))
+    for edition, spec in zip(taken["editions"][1:], asked_for, strict=True):
+        edition["policy"] = spec.logged
+    before = [cache.route for cache in world.caches]
+    world.publish("route", {**taken, "version": 2})
+    world.until(lambda cache: all(cache.route is not each for each in before))
+    assert [cache.route for cache in world.caches] == before
 
 
 def test_a_wrong_policy_on_the_topic_does_not_keep_the_next_from_being_asked_for(
@@ -161,6 +175,7 @@ def test_a_wrong_policy_on_the_topic_does_not_keep_the_next_from_being_asked_for
     world.publish("policy", wrong)
     spec = route_desk.ask(settings, world.domain, "fixed", "tree", {}, "")
     assert spec.logged == "fixed@7"
+    assert [one.logged for one in route_desk.newest(settings, world.domain).policies] == ["fixed@7"]
     world.until(lambda cache: cache.route is not None)
     assert {router.choose(asked(1), MODELS).arm for router in world.routers()} == {"tree"}
 
