@@ -41,14 +41,14 @@ class Batch(NamedTuple):
 
 
 class RoutingPart(MergedPart):
-    """All that routing reads, merged by event time; policies at once."""
+    """All that routing reads, merged by event time; a policy comes when it begins to hold."""
 
     def __init__(self, reading: Reading, resume: Positions | None) -> None:
         wrong = partial(_wrong, reading.domain)
         decoding = {}
         for stream, names in STREAMS.items():
             batch = reading.decoder({name: CORE[name] for name in names}).batch
-            time = _at_once if stream == "routes" else event_time
+            time = _since if stream == "routes" else event_time
             decoding[stream] = checked(reading.flow, batch, wrong, time)
         super().__init__(reading, decoding, resume)
 
@@ -63,8 +63,9 @@ class RoutingPart(MergedPart):
         return [batch] if batch.entries or batch.dead else []
 
 
-def _at_once(record: Mapping[str, Any]) -> int:
-    return AT_ONCE
+def _since(record: Mapping[str, Any]) -> int:
+    """When a policy begins; a route has no such time, and is passed over."""
+    return int(record.get("since", AT_ONCE))
 
 
 def _wrong(domain: Domain, name: str, record: Mapping[str, Any]) -> str:

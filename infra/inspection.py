@@ -28,7 +28,7 @@ ABOUT: Mapping[str, str] = {
     "models": "snapshots of the learners; the newest of each learner is its state",
     "cards": "what is known of every snapshot, kept when a newer one takes its place",
     "samples": "samples of the examples; the newest record of each key is their state",
-    "routes": "the policy asked for, and what arms have earned with the shares that follow",
+    "routes": "the policies asked for, and what arms have earned with the shares that follow",
     "drift": "drift alarms as they opened, were updated and closed",
     "dead-letters": "records that could not be used, with reason and original bytes",
 }

@@ -67,14 +67,15 @@ def ask(
 ) -> PolicySpec:
     """Publishes another policy; raises PolicyError.
 
-    It holds from the newest asked time on, or from what the flow knows where that is later.
+    It holds from the newest asked time on, or from what the flow knows where that is later. Its key
+    has its version: compaction keeps every policy, as one is begun where the one before has led.
     One that the domain cannot have, though it stands on the topic, does not stand in the way.
     """
     before = newest(settings, domain)
     since = max(newest_asked(settings, domain) + 1, before.route["time"] if before.route else 0)
     spec = checked(domain, PolicySpec(name, before.version + 1, since, arms_of(arms), options, by))
     sender = Sender(settings, domain, registry(settings))
-    sender.send("routes", "policy", spec.record(), "policy")
+    sender.send("routes", "policy", spec.record(), f"policy@{spec.version}")
     sender.flush()
     return spec
 

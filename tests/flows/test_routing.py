@@ -27,10 +27,16 @@ def routed(domain: Domain) -> Domain:
     return replace(domain, routing=ROUTING)
 
 
-def learned(log: Log, number: int, seed: int = 1) -> None:
-    """Predictions, their examples, and scores of all learners: those of each in order."""
+def learned(log: Log, number: int, seed: int = 1, canary: range = range(0)) -> None:
+    """Predictions, their examples, and scores of all learners: those of each in order.
+
+    At times (ms) of `canary` the predictions are those of one whose new arm fails.
+    """
     log.domain, draw = routed(log.domain), random.Random(seed)
     asked = ask(log.domain, number, seed)
+    for one in asked.predictions:
+        if one["time"] in canary:
+            one |= {"policy": "canary@1", "arm": "tree", "degraded": ["model:base-rate"]}
     log.write("predictions", "prediction", asked.predictions, key="id")
     examples = asked.examples(log.domain)
     log.write("examples", "example", examples, key="id")
@@ -100,6 +106,24 @@ def test_a_policy_is_taken_up_and_impossible_ones_are_buried(log: Log) -> None:
     found = [each for each in log.read("routes") if "editions" in each][-1]
     assert (found["policy"], found["version"]) == ("split", 1)
     assert found["editions"][-1]["shares"] == {ANY: {"tree": 0.25, "logistic": 0.75}}
+
+
+def test_policies_are_taken_up_when_they_begin_wherever_they_stand(log: Log) -> None:
+    """On a replay all of them stand before what came in their time: the first leads to the second.
+
+    The canary has to retreat before the split comes.
+    """
+    begins = [START + 5 * MINUTE, START + 12 * MINUTE]
+    log.domain, arms = routed(log.domain), {"base-rate": 1.0, "tree": 1.0}
+    for version, name in enumerate(("canary", "split"), 1):
+        spec = PolicySpec(name, version, begins[version - 1], arms)
+        log.sender.send("routes", "policy", spec.record(), f"policy@{version}")
+    log.sender.flush()
+    learned(log, 1_200, canary=range(*begins))
+    run("routing", log.settings, until_end=True, domain=log.domain, batch=200)
+    found = [each for each in log.read("routes") if "editions" in each]
+    assert ["tree"] in [each["withdrawn"] for each in found if each["version"] == 1]
+    assert found[-1]["editions"][-1]["policy"] == "split@2"
 
 
 def test_a_new_generation_comes_to_the_same_route(log: Log) -> None:

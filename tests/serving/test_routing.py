@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from infra import topics
+from infra import kafka, topics
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
@@ -166,6 +166,20 @@ def test_policies_hold_before_the_flow_has_taken_them_up(world: World) -> None:
     world.publish("route", {**taken, "version": 2})
     world.until(lambda cache: all(cache.route is not each for each in before))
     assert [cache.route for cache in world.caches] == before
+
+
+def test_a_policy_that_is_asked_for_keeps_those_before_on_the_compacted_topic(
+    world: World, settings: Settings
+) -> None:
+    world.publish("policy", PolicySpec("fixed", 1, 1, {"tree": 1.0}).record())
+    world.publish("route", route((START - DAY, SHARES), version=1))
+    for arm in ("logistic", "tree"):
+        route_desk.ask(settings, world.domain, "fixed", arm, {}, "")
+    kept = kafka.newest_by_key(settings, world.domain.topic("routes"))
+    assert set(kept) == {b"policy", b"route", b"policy@2", b"policy@3"}
+    found = route_desk.newest(settings, world.domain)
+    assert [spec.logged for spec in found.policies] == ["fixed@1", "fixed@2", "fixed@3"]
+    assert {spec.since for spec in found.policies[1:]} == {START}, "what the flow knows"
 
 
 def test_a_wrong_policy_on_the_topic_does_not_keep_the_next_from_being_asked_for(
