@@ -18,10 +18,10 @@ from flows.checks import checked, fault
 from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
 from flows.parts import OnePart, Part
 from flows.reading import Reading
-from flows.tail import ANEW, Position
+from flows.tail import Position
 from infra import metrics
 from infra.decoding import Decoded
-from infra.kafka import OffsetLost, Raw
+from infra.kafka import Raw
 from online_models.joining import Counts, Example, JoinState
 from online_models.provisional import Labelling
 from schemas.avro import CORE
@@ -94,12 +94,7 @@ class JoinPart(Part):
 
     def _feeds(self, resume: JoinSnapshot | None) -> Iterable[Feed]:
         streams = (*STREAMS, "events") if self.reading.domain.provisional else tuple(STREAMS)
-        places = [(s, p) for s in streams for p in self.reading.partitions(s)]
-        if resume and len(resume.now) != len(places):
-            raise OffsetLost(
-                f"the join had read {len(resume.now)} partitions, but now there are {len(places)}: "
-                f"topics or provisional labels were changed. {ANEW}"
-            )
+        places = self.reading.places(streams, resume.now if resume else None)
         for i, (stream, partition) in enumerate(places):
             start = Position(resume.memory[0].positions[i].offset) if resume else None
             until = resume.now[i] if resume else None

@@ -60,7 +60,7 @@ class MergedPart(Part):
         self, reading: Reading, decoding: Mapping[str, Decode], resume: Positions | None
     ) -> None:
         super().__init__(reading)
-        places = [(stream, p) for stream in decoding for p in reading.partitions(stream)]
+        places = reading.places(decoding, resume)
         starts: Sequence[Position | None] = resume or [None] * len(places)
         self._merge = Merge(
             [

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from flows.merge import Records
-from flows.tail import Position, Tail
+from flows.tail import ANEW, Position, Tail
 from infra import kafka, metrics
 from infra.decoding import Decoder
-from infra.kafka import Raw
+from infra.kafka import OffsetLost, Raw
 from infra.registry import Registry
 from infra.settings import Settings
 from schemas.avro import CORE, Reader, Unreadable
@@ -69,6 +69,23 @@ class Reading:
     def partitions(self, stream: str) -> range:
         """The partitions of one of the domain's topics."""
         return range(kafka.partitions_of(self.settings, self.domain.topic(stream)))
+
+    def places(self, streams: Collection[str], done: Sized | None) -> list[tuple[str, int]]:
+        """Stream and partition of all that is to be merged.
+
+        Raises OffsetLost where they are not as many as the positions of a snapshot, `done`: what
+        was merged before then had another order.
+        """
+        places = [
+            (stream, partition) for stream in streams for partition in self.partitions(stream)
+        ]
+        if done is not None and len(done) != len(places):
+            raise OffsetLost(
+                f"{self.flow} had read {len(done)} partitions of {', '.join(streams)}; expected as "
+                f"many, found {len(places)}: topics, or the streams that the domain needs, were "
+                f"changed. {ANEW}"
+            )
+        return places
 
     def decoder(self, schemas: Mapping[str, Schema]) -> Decoder:
         """A decoder of records, by name."""

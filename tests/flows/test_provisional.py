@@ -86,5 +86,5 @@ def test_declaring_them_later_needs_a_new_generation(log: Log) -> None:
     snapshot = plain.snapshot()
     plain.close()
     write(log, 10)
-    with pytest.raises(OffsetLost, match="provisional labels were changed"):
+    with pytest.raises(OffsetLost, match="the streams that the domain needs, were changed"):
         JoinPart(log.reading(), snapshot)
