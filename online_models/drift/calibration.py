@@ -41,6 +41,7 @@ class Null:
     `scale` [columns] is the mean of the statistic (for KS: of its square) in a window of `records`
     [columns]; `freedom` its degrees of freedom, `known` those with which the scale is known, and
     `limit` how many times the scale is exceeded with the chance `alpha` that the budget allows.
+    `chance` [columns] is what of the scale independent records of such a window would give.
     """
 
     test: Test
@@ -49,6 +50,7 @@ class Null:
     known: Values
     records: Values
     limit: Values
+    chance: Values
 
     def p(self, statistic: Values, records: Values) -> Values:
         """Chance of a statistic as large or larger in a window of so many records."""
@@ -64,8 +66,13 @@ class Null:
         return np.sqrt(limit) if self.test == "ks" else limit
 
     def _scale(self, records: Values) -> Values:
-        """A window with fewer records than usual is granted more distance, never less."""
-        return self.scale * np.maximum(1.0, self.records / np.maximum(records, 1.0))
+        """A window with fewer records than usual is granted more distance.
+
+        One with more is granted less only of what is chance: more records of a day do not make
+        days more alike.
+        """
+        times = self.records / np.maximum(records, 1.0)
+        return self.scale * np.maximum(1.0, times) - self.chance * np.maximum(0.0, 1.0 - times)
 
     def _square(self, statistic: Values) -> Values:
         return statistic**2 if self.test == "ks" else statistic
@@ -107,13 +114,16 @@ def null(test: Test, cells: Cells, blocks: Counts, length: int, alpha: float) ->
     drawn = drawn**2 if test == "ks" else drawn
     records = counted_in(test, np.concatenate(windows)).mean(0)
     whole = blocks.sum(0)
+    one = _one(test, cells, whole)
+    chance = one / np.maximum(records, 1.0)
     mean, variance = drawn.mean(0), drawn.var(0, ddof=1)
     freedom = np.clip(2 * mean**2 / np.maximum(variance, 1e-300), _FEWEST, _MOST[test])
-    scale = np.maximum(mean, _least(test, cells, whole, records))
+    scale = np.maximum(mean, chance + one / np.maximum(counted_in(test, whole), 1.0))
     independent = len(drawn) / np.maximum(_correlation_time(drawn), length)
     known = np.maximum(independent - 1, 1.0) * np.minimum(freedom, 1.0)
     limit = _limit(test, alpha, freedom, known)
-    return Null(test, scale * (1 + 1 / independent), freedom, known, records, limit)
+    scale *= 1 + 1 / independent
+    return Null(test, scale, freedom, known, records, limit, chance)
 
 
 def _limit(test: Test, alpha: float, freedom: Values, known: Values) -> Values:
@@ -152,10 +162,8 @@ def _runs(blocks: Counts, length: int) -> Counts:
     return np.asarray(sums[length:] - sums[:-length])
 
 
-def _least(test: Test, cells: Cells, counts: Counts, records: Values) -> Values:
-    """The mean that independent records would give; a quarter of it for KS, lower when tied."""
-    whole = counted_in(test, counts)
-    each = 1 / np.maximum(records, 1.0) + 1 / np.maximum(whole, 1.0)
+def _one(test: Test, cells: Cells, counts: Counts) -> Values:
+    """The mean that one independent record would give; a quarter of it for KS, lower when tied."""
     if test == "psi":
-        return np.asarray(np.maximum(1, (cells.grouped(counts) > 0).sum(-1) - 1) * each)
-    return each * (KOLMOGOROV / 4 if test == "ks" else 1.0)
+        return np.asarray(np.maximum(1.0, (cells.grouped(counts) > 0).sum(-1) - 1))
+    return np.full(counts.shape[-2], KOLMOGOROV / 4 if test == "ks" else 1.0)

@@ -112,12 +112,12 @@ class Monitor:
         what = sampled.cells.columns[0].what
         self.cells = sampled.cells
         self._by_time = TimeBlocks(drift.block, drift.late)
-        self._by_count = CountBlocks(drift.records)
+        self._by_count = CountBlocks(sampled.records)
         self._series = [
             Series(self.cells, sampled.by_time, lengths,
                    budget.window_alpha(what, drift.block), span_name(drift.block)),
             Series(self.cells, sampled.by_count, lengths,
-                   budget.window_alpha(what, sampled.every), f"{drift.records} records"),
+                   budget.window_alpha(what, sampled.every), f"{sampled.records} records"),
         ]  # fmt: skip
         self._recent = Recent(self.cells, sampled.codes, sampled.slices)
 

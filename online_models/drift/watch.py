@@ -70,7 +70,10 @@ class Watch:
         if self._monitor is None and self._next is None:
             self._begin(now + self._budget.drift.warm_up)
         collecting = self._next
-        if collecting is None or now < collecting.end:
+        if collecting is None:
+            return
+        collecting.turn(now)
+        if now < collecting.end:
             return
         sampled = collecting.sampled()
         if sampled is None:

@@ -110,7 +110,7 @@ class Drift:
     `warm_up`; it should be long beside the time for which days resemble each other, for thresholds
     are learned from how much its parts differ. A window is `short` or `long` many blocks: one
     series of blocks of `block` event time, which wait `late` for late records, one of so many
-    `records`. Spans in ms.
+    `records` (more where a reference would be more than 1,000 such blocks). Spans in ms.
     """
 
     false_alarms: float = 1.0
