@@ -13,6 +13,7 @@ from benchmarks.drift.tally import Alarm
 from benchmarks.drift.worlds import Stream
 from online_models.drift import ArmWatch, Budget, Watch
 from online_models.drift.columns import label_columns, loss, number_of_tests
+from online_models.drift.packets import Answer
 from schemas.declare import DAY
 
 HEADRACE, COLUMNS, ALWAYS, NEVER = "headrace", "river ADWIN, columns", "always", "never"
@@ -29,17 +30,14 @@ def headrace(stream: Stream, seed: int) -> list[Alarm]:
     none: list[Any] = [()] * len(stream.times)
     told = Watch("bench", stream.columns, budget, seed).take(stream.times, stream.values, none)
     labels = Watch("bench", label_columns(), budget, seed)
-    told += labels.take(stream.labelled[known], stream.labels[known, None], none[: len(known)])
+    came, label = stream.labelled[known], stream.labels[known]
+    told += labels.take(came, label[:, None], none[: len(known)], stream.weights)
     arm = ArmWatch("bench", "served", budget, seed)
+    rows = np.column_stack([label, stream.scores[known], stream.weights]).tolist()
     told += arm.take(
         [
-            (time, label, score, ())
-            for time, label, score in zip(
-                stream.labelled[known].tolist(),
-                stream.labels[known].tolist(),
-                stream.scores[known].tolist(),
-                strict=True,
-            )
+            Answer(at, y, p, (), weight)
+            for at, (y, p, weight) in zip(came.tolist(), rows, strict=True)
         ]
     )
     return sorted((r["time"], r["kind"]) for r in told if r["state"] == "opened")

@@ -21,6 +21,7 @@ from rich.progress import track
 
 from benchmarks.drift.detectors import DETECTORS
 from benchmarks.drift.generators import SYNTHETIC, SYNTHETIC_PLANTED, synthetic_stream
+from benchmarks.drift.hidden import stopping_stream
 from benchmarks.drift.tally import Tally
 from benchmarks.drift.worlds import EPOCH, KINDS, PLANTED, Stream, payments_stream
 from schemas.declare import DAY
@@ -40,10 +41,12 @@ class Run(NamedTuple):
 
 
 def runs(seeds: int) -> list[Run]:
-    """As many quiet payments and quiet synthetic streams; of each planted kind of payments half as
-    many, of each changed generator a fifth; those with the same number after each other."""
+    """As many quiet payments, with and without stopping, and quiet synthetic streams; of each
+    planted kind of payments half as many, of each changed generator a fifth; those with the same
+    number after each other."""
     half, fifth = range(max(1, seeds // 2)), range(max(1, seeds // 5))
     out = [_payments(FRESH + n) for n in range(seeds)]
+    out += [_stopping(FRESH + n) for n in range(seeds)]
     out += [_payments(CHANGED + n, plant) for plant in KINDS for n in half]
     out += [_synthetic(name, FRESH + n, False) for name in SYNTHETIC for n in fifth]
     out += [_synthetic(name, CHANGED + n, True) for name in SYNTHETIC for n in fifth]
@@ -53,6 +56,10 @@ def runs(seeds: int) -> list[Run]:
 def _payments(seed: int, plant: str = "") -> Run:
     case = f"payments, {plant}" if plant else "payments"
     return Run(case, seed, EPOCH + PLANTED * DAY, partial(payments_stream, seed, plant))
+
+
+def _stopping(seed: int) -> Run:
+    return Run("payments, stopping", seed, EPOCH + PLANTED * DAY, partial(stopping_stream, seed))
 
 
 def _synthetic(name: str, seed: int, plant: bool) -> Run:

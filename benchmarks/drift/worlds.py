@@ -31,6 +31,8 @@ class Stream:
     """n questions: values [n, columns] with the served score last, labels and when these came.
 
     `planted` is the event time of a planted drift of that `kind`; None and "" where nothing was.
+    `seen` is how likely the outcome of each was to come to light, 0 where it never does; None where
+    all do.
     """
 
     columns: tuple[Column, ...]
@@ -41,6 +43,7 @@ class Stream:
     labelled: I8
     planted: int | None = None
     kind: str = ""
+    seen: F8 | None = None
 
     @property
     def scores(self) -> F8:
@@ -51,8 +54,17 @@ class Stream:
     def known(self) -> I8:
         """Places of the questions whose labels came before the end, in the order of these."""
         order: I8 = np.argsort(self.labelled, kind="stable")
-        known: I8 = order[self.labelled[order] <= self.times[-1]]
+        came = self.labelled <= self.times[-1]
+        if self.seen is not None:
+            came &= self.seen > 0
+        known: I8 = order[came[order]]
         return known
+
+    @property
+    def weights(self) -> F8:
+        """How many outcomes that of each `known` question stands for."""
+        known = self.known
+        return np.ones(len(known)) if self.seen is None else 1 / self.seen[known]
 
 
 class Payers:

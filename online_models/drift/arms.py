@@ -32,7 +32,7 @@ from online_models.drift.detectors import (
 )
 from online_models.drift.findings import Finding, Kind
 from online_models.drift.monitor import Moment
-from online_models.drift.reference import Slices
+from online_models.drift.packets import Answer, Packet
 from online_models.drift.watch import Watch
 
 HELD = 20_000
@@ -45,11 +45,6 @@ MOSTLY = 0.75
 LOOKS_BACK = 4
 """Long windows of newest packets that are held to tell the kind."""
 
-Answer = tuple[int, float, float, Slices]
-"""Event time (ms), label, probability, slices."""
-Packet = tuple[int, float, list[tuple[float, float]]]
-"""Its first event time, its mean loss, and its labels with probabilities."""
-
 
 @dataclass
 class _Compared:
@@ -60,7 +55,7 @@ class _Compared:
 
     def kind(self, since: int, least: int) -> Kind:
         """What kind of drift the packets since then show, or the `least` newest at least."""
-        late = sum(start >= since for start, _, _ in self.newest)
+        late = sum(packet.start >= since for packet in self.newest)
         recent = list(self.newest)[-max(late, least) :]
         old, new = _means(self.reference), _means(recent)
         surprise, rate = (_gap(old[:, i], new[:, i]) for i in (0, 1))
@@ -81,22 +76,25 @@ def _by_labels(reference: Sequence[Packet], recent: Sequence[Packet]) -> float:
 
 def _classes(packets: Sequence[Packet]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The share and the mean loss of each class, 0 where there is none of it."""
-    rows = np.array([row for *_, rows in packets for row in rows])
+    rows = np.array([row for packet in packets for row in packet.rows])
     of_class = [rows[rows[:, 0] == label] for label in (0.0, 1.0)]
-    means = [
-        float(np.mean([loss(y, p) for y, p in rows.tolist()])) if len(rows) else 0.0
-        for rows in of_class
-    ]
-    return np.array([len(each) for each in of_class]) / len(rows), np.array(means)
+    shares = np.array([each[:, 2].sum() for each in of_class]) / rows[:, 2].sum()
+    return shares, np.array([_mean_loss(each) if len(each) else 0.0 for each in of_class])
+
+
+def _mean_loss(rows: NDArray[np.float64]) -> float:
+    losses = [loss(label, p) for label, p, _ in rows.tolist()]
+    return float(np.average(losses, weights=rows[:, 2]))
 
 
 def _means(packets: Sequence[Packet]) -> NDArray[np.float64]:
     """Mean surprise (loss less the entropy that the model expected) and label of each packet."""
     out = []
-    for _, mean, rows in packets:
-        p = np.clip([p for _, p in rows], CLIP, 1 - CLIP)
-        expected = float(np.mean(-p * np.log(p) - (1 - p) * np.log1p(-p)))
-        out.append((mean - expected, float(np.mean([y for y, _ in rows]))))
+    for packet in packets:
+        labels, p, weights = np.array(packet.rows).T
+        p = np.clip(p, CLIP, 1 - CLIP)
+        expected = float(np.average(-p * np.log(p) - (1 - p) * np.log1p(-p), weights=weights))
+        out.append((packet.mean - expected, float(np.average(labels, weights=weights))))
     return np.array(out).reshape(-1, 2)
 
 
@@ -129,7 +127,7 @@ class ArmWatch:
 
     def told(self, answers: Sequence[Answer]) -> list[tuple[int, Record]]:
         """The same, each with the place in `answers` of the one that it follows."""
-        times = np.array([time for time, *_ in answers], np.int64)
+        times = np.array([answer.time for answer in answers], np.int64)
         out: list[tuple[int, Record]] = []
         for first, last, reached in segments(times, self._newest, self._budget.drift.block):
             told = self._within_block(times[first:last], answers[first:last])
@@ -140,10 +138,11 @@ class ArmWatch:
     def _within_block(
         self, times: NDArray[np.int64], answers: Sequence[Answer]
     ) -> Iterator[tuple[int, Record]]:
-        losses = np.array([[loss(label, p)] for _, label, p, _ in answers])
-        slices = [slices for *_, slices in answers]
+        losses = np.array([[loss(answer.label, answer.probability)] for answer in answers])
+        slices = [answer.slices for answer in answers]
+        weights = np.array([answer.weight for answer in answers])
         done = 0
-        for moment in self.watch.moments(times, losses, slices):
+        for moment in self.watch.moments(times, losses, slices, weights):
             until = moment.at if moment.replaced else moment.at + 1
             yield from self._detect(answers, done, until)
             done = max(done, until)
@@ -168,52 +167,48 @@ class ArmWatch:
         for at in range(first, last):
             self._filling.append(answers[at])
             if len(self._filling) == self._budget.drift.records:
-                packet, self._filling = self._packet(), []
-                findings = list(self._update(packet, answers[at][0]))
+                packet, self._filling = Packet.of(self._filling), []
+                findings = list(self._update(packet, answers[at].time))
                 if findings:
-                    yield from self._tell(Moment(at, answers[at][0], findings))
-
-    def _packet(self) -> Packet:
-        rows = [(label, p) for _, label, p, _ in self._filling]
-        mean = float(np.mean([loss(label, p) for label, p in rows]))
-        return min(time for time, *_ in self._filling), mean, rows
+                    yield from self._tell(Moment(at, answers[at].time, findings))
 
     def _update(self, packet: Packet, time: int) -> Iterator[Finding]:
         drift = self._budget.drift
         if self._begun is None:
-            self._begun = packet[0] + drift.warm_up
+            self._begun = packet.start + drift.warm_up
         if not self._tests:
-            if packet[0] >= self._begun:
+            if packet.start >= self._begun:
                 self._compared.reference.append(packet)
-            if packet[0] >= self._begun + drift.reference:
+            if packet.start >= self._begun + drift.reference:
                 self._learn(time)
             return
         self._compared.newest.append(packet)
         if len(self._compared.newest) > LOOKS_BACK * self._packets_in_long:
             self._compared.newest.popleft()
-        self._starts.append(packet[0])
-        standard = float(self._standard(packet[1]))
+        self._starts.append(packet.start)
+        standard = float(self._standard(packet))
         for name, test in self._tests.items():
             risen = test.update(standard)
             if risen is not None:
                 yield self._finding(name, risen, time)
 
-    def _standard(self, mean: float) -> float:
+    def _standard(self, packet: Packet) -> float:
         if self._unit is None:
             raise RuntimeError(f"{self.arm}: no reference yet")
-        return float(self._unit.standard(mean))
+        return float(self._unit.standard(packet.mean, packet.effect))
 
     def _learn(self, time: int) -> None:
         """The reference is complete: unit and thresholds."""
         packets, drift = self._compared.reference, self._budget.drift
-        means = np.array([mean for _, mean, _ in packets])
-        every = max(1.0, (time - packets[0][0]) / len(packets))
+        means = np.array([packet.mean for packet in packets])
+        effects = np.array([packet.effect for packet in packets])
+        every = max(1.0, (time - packets[0].start) / len(packets))
         self._packets_in_long = max(drift.long, round(drift.long * drift.block / every))
         if len(packets) < 3 * self._packets_in_long:
             return
         self._unit = Unit.of(means, self._packets_in_long)
         threshold = page_hinkley_threshold(
-            self._unit.standard(means), round(drift.per / every), self._packets_in_long,
+            self._unit.standard(means, effects), round(drift.per / every), self._packets_in_long,
             self._budget.page_hinkley(), self._seed,
         )  # fmt: skip
         self._tests = {
@@ -249,7 +244,7 @@ def _histograms(
     old: Sequence[Packet], new: Sequence[Packet]
 ) -> tuple[list[str], list[float], list[float]]:
     """The packets' mean losses in eighths of the reference."""
-    before, after = (np.array([mean for _, mean, _ in packets]) for packets in (old, new))
+    before, after = (np.array([packet.mean for packet in packets]) for packets in (old, new))
     edges = np.unique(np.quantile(before, np.arange(1, 8) / 8))
     names = [f"< {edges[0]:.4g}"]
     names += [f"{a:.4g} to {b:.4g}" for a, b in itertools.pairwise(edges)]

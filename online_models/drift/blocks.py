@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.drift.cells import Counts, counted
+from online_models.drift.cells import Counts
+from online_models.drift.weighing import Weights, planes
 
 Times = NDArray[np.int64]
 Codes = NDArray[np.uint8]
@@ -32,7 +33,10 @@ def segments(times: Times, newest: int, span: int) -> Iterator[tuple[int, int, i
 
 
 class Block(NamedTuple):
-    """Records with start <= time < end, counted; closed by the record at place `at` of a batch."""
+    """Records with start <= time < end, counted; closed by the record at place `at` of a batch.
+
+    `counts` are `online_models.drift.weighing.planes`.
+    """
 
     at: int
     start: int
@@ -52,7 +56,7 @@ class TimeBlocks:
     newest: int = -(2**63)
     open: dict[int, Counts] = field(default_factory=dict)
 
-    def add(self, times: Times, codes: Codes) -> list[Block]:
+    def add(self, times: Times, codes: Codes, weights: Weights = None) -> list[Block]:
         """Takes records in; gives the blocks that no later record can belong to."""
         reached = np.maximum.accumulate(np.maximum(times, self.newest))
         closed = (reached - self.late) // self.span
@@ -60,7 +64,8 @@ class TimeBlocks:
         before = (self.newest - self.late) // self.span
         kept = number >= np.concatenate([[before], closed[:-1]])
         for block in np.unique(number[kept]).tolist():
-            counts = counted(codes[kept & (number == block)])
+            mine = kept & (number == block)
+            counts = planes(codes[mine], None if weights is None else weights[mine])
             held = self.open.get(block)
             self.open[block] = counts if held is None else held + counts
         self.newest = int(reached[-1])
@@ -82,12 +87,14 @@ class CountBlocks:
     end: int = 0
     counts: Counts | None = None
 
-    def add(self, times: Times, codes: Codes) -> list[Block]:
+    def add(self, times: Times, codes: Codes, weights: Weights = None) -> list[Block]:
         """Takes records in; gives the blocks that are full."""
         out, first = [], 0
         while first < len(times):
             last = min(len(times), first + self.size - self.held)
-            self._fill(times[first:last], counted(codes[first:last]))
+            part = slice(first, last)
+            own = None if weights is None else weights[part]
+            self._fill(times[part], planes(codes[part], own))
             if self.held == self.size and self.counts is not None:
                 out.append(Block(last - 1, self.start, self.end, self.counts))
                 self.held, self.counts = 0, None

@@ -24,6 +24,7 @@ from scipy import stats
 from online_models.drift import statistics
 from online_models.drift.cells import UNKNOWN, Cells, Counts
 from online_models.drift.statistics import Values
+from online_models.drift.weighing import Weighing
 
 Test = Literal["psi", "ks", "rate"]
 KOLMOGOROV = math.pi**2 / 12
@@ -99,7 +100,7 @@ def measured(test: Test, cells: Cells, window: Counts, reference: Counts) -> Val
 
 
 def null(test: Test, cells: Cells, blocks: Counts, length: int, alpha: float) -> Null:
-    """The null of a window of `length` blocks, from the reference's blocks [n, columns, CELLS].
+    """The null of a window of `length` blocks, from the reference's: [n, planes, columns, CELLS].
 
     Needs n of at least three lengths; raises ValueError for less.
     """
@@ -107,13 +108,13 @@ def null(test: Test, cells: Cells, blocks: Counts, length: int, alpha: float) ->
     if number < 3 * length:
         raise ValueError(f"a reference of {number} blocks; expected at least {3 * length}")
     halves = blocks[: number // 2], blocks[number // 2 :]
-    windows = [_runs(half, length) for half in halves]
-    drawn = np.concatenate(
-        [measured(test, cells, windows[i], halves[1 - i].sum(0)) for i in (0, 1)]
-    )
+    weighing = Weighing.of(cells, blocks.sum(0))
+    windows = [weighing.effective(_runs(half, length)) for half in halves]
+    others = [weighing.effective(half.sum(0)) for half in halves]
+    drawn = np.concatenate([measured(test, cells, windows[i], others[1 - i]) for i in (0, 1)])
     drawn = drawn**2 if test == "ks" else drawn
     records = counted_in(test, np.concatenate(windows)).mean(0)
-    whole = blocks.sum(0)
+    whole = weighing.effective(blocks.sum(0))
     one = _one(test, cells, whole)
     chance = one / np.maximum(records, 1.0)
     mean, variance = drawn.mean(0), drawn.var(0, ddof=1)

@@ -87,11 +87,12 @@ def cells_of(columns: Sequence[Column], values: NDArray[np.float64]) -> Cells:
     return Cells(tuple(columns), edges, np.stack(groups))
 
 
-def counted(codes: NDArray[np.uint8]) -> Counts:
-    """How many of n rows of codes [n, columns] fall in each cell; [columns, CELLS]."""
+def counted(codes: NDArray[np.uint8], weights: NDArray[np.float64] | None = None) -> Counts:
+    """How many of n rows of codes [n, columns] fall in each cell, or weigh; [columns, CELLS]."""
     columns = codes.shape[1]
     places = codes.astype(np.int64) + CELLS * np.arange(columns)
-    counts = np.bincount(places.ravel(), minlength=columns * CELLS)
+    each = None if weights is None else np.repeat(weights, columns)
+    counts = np.bincount(places.ravel(), each, minlength=columns * CELLS)
     return counts.reshape(columns, CELLS).astype(np.float64)
 
 

@@ -42,9 +42,9 @@ class Unit:
         wide = float(windows.var()) * long / within
         return Unit(float(packets.mean()), math.sqrt(max(own, wide, 1e-18)))
 
-    def standard(self, value: Any) -> Any:
-        """In deviations from the mean, clipped."""
-        return np.clip((value - self.mean) / self.deviation, -CLIPPED, CLIPPED)
+    def standard(self, value: Any, effect: Any = 1.0) -> Any:
+        """In deviations from the mean, clipped; of packets that vary `effect` times as much."""
+        return np.clip((value - self.mean) / (self.deviation * np.sqrt(effect)), -CLIPPED, CLIPPED)
 
 
 class Risen(NamedTuple):

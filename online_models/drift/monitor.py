@@ -17,6 +17,7 @@ from online_models.drift.findings import KINDS, Direction, Finding
 from online_models.drift.recent import Recent
 from online_models.drift.reference import Sampled, Slices
 from online_models.drift.statistics import Values, superiority
+from online_models.drift.weighing import Weighing, Weights
 from schemas.declare import DAY, HOUR, MINUTE
 
 FEWEST = 50
@@ -40,7 +41,9 @@ class Series:
     def __init__(
         self, cells: Cells, blocks: Counts, lengths: Sequence[int], alpha: float, unit: str
     ) -> None:
-        self.cells, self.reference, self._unit = cells, blocks.sum(0), unit
+        self.cells, self._unit = cells, unit
+        self._weighing = Weighing.of(cells, blocks.sum(0))
+        self.reference = self._weighing.effective(blocks.sum(0))
         self._recent: deque[Block] = deque(maxlen=max(lengths))
         tests = sorted({test for column in cells.columns for test in column.tests})
         self._nulls: dict[tuple[int, Test], Null] = {
@@ -53,13 +56,15 @@ class Series:
     def evaluate(self, block: Block, time: int) -> Iterator[Finding]:
         """What the windows that end with this block show."""
         self._recent.append(block)
+        self._weighing.take(block.counts)
         for (length, test), learned in self._nulls.items():
             if len(self._recent) >= length:
                 yield from self._test(length, test, learned, time)
 
     def _test(self, length: int, test: Test, learned: Null, time: int) -> Iterator[Finding]:
         blocks = list(self._recent)[-length:]
-        window = np.sum([block.counts for block in blocks], axis=0)
+        planes = np.sum([block.counts for block in blocks], axis=0)
+        window = self._weighing.effective(planes)
         found = measured(test, self.cells, window, self.reference)
         records = counted_in(test, window)
         threshold = learned.threshold(records)
@@ -94,9 +99,10 @@ class Series:
 
     def _since(self, i: int, test: Test, blocks: list[Block]) -> int:
         """Start of the run of newest blocks that shows most: statistic (squared) times records."""
-        best, since, counts = -1.0, blocks[-1].start, np.zeros_like(self.reference)
+        best, since, planes = -1.0, blocks[-1].start, np.zeros_like(blocks[-1].counts)
         for block in reversed(blocks):
-            counts = counts + block.counts
+            planes = planes + block.counts
+            counts = self._weighing.effective(planes)
             value = float(measured(test, self.cells, counts, self.reference)[i])
             shown = float(counts[i].sum()) * (value**2 if test == "ks" else value)
             if shown > best:
@@ -122,20 +128,24 @@ class Monitor:
         self._recent = Recent(self.cells, sampled.codes, sampled.slices)
 
     def add(
-        self, times: NDArray[np.int64], values: Values, slices: Sequence[Slices]
+        self,
+        times: NDArray[np.int64],
+        values: Values,
+        slices: Sequence[Slices],
+        weights: Weights = None,
     ) -> list[Moment]:
         """Takes records in; one moment for every block that became full."""
         codes = self.cells.codes(values)
         newest = np.maximum.accumulate(np.maximum(times, self._by_time.newest))
-        full = [(block.at, 0, block) for block in self._by_time.add(times, codes)]
-        full += [(block.at, 1, block) for block in self._by_count.add(times, codes)]
+        full = [(block.at, 0, block) for block in self._by_time.add(times, codes, weights)]
+        full += [(block.at, 1, block) for block in self._by_count.add(times, codes, weights)]
         out, seen = [], 0
         for at, which, block in sorted(full, key=lambda each: each[:2]):
             self._recent.add(codes[seen : at + 1], slices[seen : at + 1])
             seen = max(seen, at + 1)
             time = int(newest[at])
             findings = list(self._series[which].evaluate(block, time))
-            size = int(block.counts[0].sum())
+            size = int(block.counts[0, 0].sum())
             out.append(Moment(at, time, [self._recent.placed(f, size) for f in findings]))
         self._recent.add(codes[seen:], slices[seen:])
         return out

@@ -12,6 +12,7 @@ from typing import Any
 
 from online_models.drift.arms import ArmWatch
 from online_models.drift.budget import Budget
+from online_models.drift.packets import Answer
 from online_models.learners.learner import Learner
 from schemas.declare import Domain, React
 
@@ -36,9 +37,7 @@ class Reacting:
 
     def after(self, learner: Learner, example: Mapping[str, Any], probability: float) -> list[str]:
         """What the learner was asked to do, and did, after it has learned from an example."""
-        slices = tuple(sorted(example["slices"].items()))
-        answer = (example["time"], example["label"], probability, slices)
-        kinds = self._told(self._watch.take([answer]))
+        kinds = self._told(self._watch.take([Answer.of(example, probability)]))
         wanted = [react.do for react in self._reactions if kinds & set(react.to)]
         return [do for do in dict.fromkeys(wanted) if learner.react(do)]
 

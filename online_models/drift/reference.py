@@ -8,15 +8,17 @@ they come: how much they differ is learned from blocks as full as a window's wil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from online_models.drift.blocks import CountBlocks, TimeBlocks
-from online_models.drift.cells import Cells, Counts, cells_of, counted
+from online_models.drift.cells import Cells, Counts, cells_of
 from online_models.drift.columns import Column
+from online_models.drift.weighing import Weights, planes
 from online_models.samples.reservoirs import Stratified
 from schemas.declare import Drift
 
@@ -32,12 +34,19 @@ MOST_PACKETS = 1_000
 MOST_BLOCKS = 10_000
 
 Slices = tuple[tuple[str, str], ...]
-Item = tuple[int, int, tuple[float, ...], Slices]
-"""A record's number, block, values and slices."""
+
+
+def slices_of(record: Mapping[str, Any]) -> Slices:
+    """The slices of a prediction, an example or a score."""
+    return tuple(sorted(record.get("slices", {}).items()))
+
+
+Item = tuple[int, int, tuple[float, ...], Slices, float]
+"""A record's number, block, values, slices and weight."""
 
 
 class Sampled(NamedTuple):
-    """What was collected: cells, blocks by time and by count [blocks, columns, CELLS], rows.
+    """What was collected: cells, blocks by time and by count (`planes` of each), rows.
 
     Blocks by count are of so many `records`, `every` so many ms.
     """
@@ -61,12 +70,14 @@ class Counting:
         self._time = TimeBlocks(drift.block, drift.late, newest=start)
         self._count = CountBlocks(records)
 
-    def add(self, times: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+    def add(self, times: NDArray[np.int64], values: NDArray[np.float64], weights: Weights) -> None:
         """Takes records in."""
         codes = self.cells.codes(values)
-        whole = [block for block in self._time.add(times, codes) if block.start >= self._start]
+        whole = [
+            block for block in self._time.add(times, codes, weights) if block.start >= self._start
+        ]
         self.by_time += [block.counts for block in whole]
-        self.by_count += [block.counts for block in self._count.add(times, codes)]
+        self.by_count += [block.counts for block in self._count.add(times, codes, weights)]
 
 
 class Reference:
@@ -76,20 +87,28 @@ class Reference:
         self._drift, self._columns = drift, tuple(columns)
         self.start, self.end = start, start + drift.reference
         self._seen = 0
+        self._weighted = False
         self._counting: Counting | None = None
         self._kept: Stratified[Item] = Stratified(KEPT, seed, limit=MOST_BLOCKS)
 
     def add(
-        self, times: NDArray[np.int64], values: NDArray[np.float64], slices: Sequence[Slices]
+        self,
+        times: NDArray[np.int64],
+        values: NDArray[np.float64],
+        slices: Sequence[Slices],
+        weights: Weights = None,
     ) -> None:
         """Offers records in the order of the stream."""
         if self._counting is not None:
-            self._counting.add(times, values)
+            self._counting.add(times, values, weights)
             self._seen += len(times)
             return
         blocks = (times // self._drift.block).tolist()
         numbers = range(self._seen, self._seen + len(times))
-        items = list(zip(numbers, blocks, map(tuple, values.tolist()), slices, strict=True))
+        self._weighted = weights is not None
+        each = itertools.repeat(1.0, len(times)) if weights is None else weights.tolist()
+        rows = map(tuple, values.tolist())
+        items = list(zip(numbers, blocks, rows, slices, each, strict=True))
         self._kept.extend(items, [f"{block:012d}" for block in blocks])
         self._seen += len(times)
 
@@ -123,8 +142,9 @@ class Reference:
         else:
             cells = cells_of(self._columns, values)
             codes = cells.codes(values)
-            by_time = _split(codes, np.array([item[1] for item in items]))
-            by_count = _split(codes, np.array([item[0] for item in items]) // records)
+            weights = np.array([item[4] for item in items]) if self._weighted else None
+            by_time = _split(codes, np.array([item[1] for item in items]), weights)
+            by_count = _split(codes, np.array([item[0] for item in items]) // records, weights)
         if min(len(by_time), len(by_count)) < 3 * self._drift.long:
             return None
         every = (self.end - self.start) / max(1.0, self._seen / records)
@@ -132,7 +152,8 @@ class Reference:
         return Sampled(cells, by_time, by_count, records, codes, slices, every)
 
 
-def _split(codes: NDArray[np.uint8], numbers: NDArray[np.int64]) -> Counts:
+def _split(codes: NDArray[np.uint8], numbers: NDArray[np.int64], weights: Weights) -> Counts:
     """Counts of each whole block; the first and the last may be cut and are left out."""
     found = np.unique(numbers)[1:-1]
-    return np.array([counted(codes[numbers == number]) for number in found])
+    rows = [numbers == number for number in found]
+    return np.array([planes(codes[row], None if weights is None else weights[row]) for row in rows])

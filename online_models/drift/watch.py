@@ -18,6 +18,7 @@ from online_models.drift.budget import Budget
 from online_models.drift.columns import Column
 from online_models.drift.monitor import Moment, Monitor
 from online_models.drift.reference import Reference, Sampled, Slices
+from online_models.drift.weighing import Weights
 
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -42,9 +43,12 @@ class Watch:
         """Whether the reference is complete."""
         return self._monitor is not None
 
-    def take(self, times: Times, values: Values, slices: Sequence[Slices]) -> list[Record]:
+    def take(
+        self, times: Times, values: Values, slices: Sequence[Slices], weights: Weights = None
+    ) -> list[Record]:
         """Takes records [n] and [n, columns] in; gives what became of alarms (`alarm.avsc`)."""
-        return [r for moment in self.moments(times, values, slices) for r in self.tell(moment)]
+        moments = self.moments(times, values, slices, weights)
+        return [record for moment in moments for record in self.tell(moment)]
 
     def tell(self, moment: Moment) -> list[Record]:
         """What becomes of the alarms after an evaluation."""
@@ -55,13 +59,16 @@ class Watch:
             self._begin(moment.time)
         return told
 
-    def moments(self, times: Times, values: Values, slices: Sequence[Slices]) -> Iterator[Moment]:
+    def moments(
+        self, times: Times, values: Values, slices: Sequence[Slices], weights: Weights = None
+    ) -> Iterator[Moment]:
         """Every evaluation in its turn; each has to go through `tell` before the next is asked."""
         block = self._budget.drift.block
         for first, last, reached in segments(times, self._newest, block):
             part = slice(first, last)
             yield from self._turn(first, max(self._newest, int(times[first])))
-            for moment in self._add(times[part], values[part], slices[part]):
+            own = None if weights is None else weights[part]
+            for moment in self._add(times[part], values[part], slices[part], own):
                 yield moment._replace(at=first + moment.at)
             self._newest = reached
 
@@ -98,9 +105,11 @@ class Watch:
         start = (time // block + 1) * block
         self._next = Reference(self._budget.drift, self._columns, start, self._seed)
 
-    def _add(self, times: Times, values: Values, slices: Sequence[Slices]) -> Iterator[Moment]:
+    def _add(
+        self, times: Times, values: Values, slices: Sequence[Slices], weights: Weights
+    ) -> Iterator[Moment]:
         """Records within one block of event time."""
         if self._next is not None and times.max(initial=self._newest) >= self._next.start:
-            self._next.add(times, values, slices)
+            self._next.add(times, values, slices, weights)
         if self._monitor is not None:
-            yield from self._monitor.add(times, values, slices)
+            yield from self._monitor.add(times, values, slices, weights)

@@ -17,8 +17,10 @@ from online_models.drift.alarms import Alarms, Record
 from online_models.drift.arms import ArmWatch
 from online_models.drift.budget import SERVED, Budget, arms_of
 from online_models.drift.columns import input_columns, input_row, label_columns
-from online_models.drift.reference import Slices
+from online_models.drift.packets import Answer
+from online_models.drift.reference import slices_of
 from online_models.drift.watch import Watch
+from online_models.evaluation import weight_of
 from online_models.seen import Seen
 from schemas.declare import Domain
 
@@ -56,15 +58,15 @@ class Watcher:
             records = self._seen.new(records)
         if not records:
             return []
-        times = np.array([record["time"] for record in records], np.int64)
-        slices = [_slices(record) for record in records]
         if isinstance(self._watch, ArmWatch):
-            answers = [(r["label"], r["probability"]) for r in records]
-            return self._watch.take(
-                [(t, *a, s) for t, a, s in zip(times.tolist(), answers, slices, strict=True)]
-            )
-        values = [input_row(r) if self.key == "inputs" else [r["label"]] for r in records]
-        return self._watch.take(times, np.array(values, np.float64), slices)
+            return self._watch.take([Answer.of(r, r["probability"]) for r in records])
+        times = np.array([record["time"] for record in records], np.int64)
+        slices = [slices_of(record) for record in records]
+        if self.key == "inputs":
+            return self._watch.take(times, np.array([input_row(r) for r in records]), slices)
+        values = np.array([[r["label"]] for r in records], np.float64)
+        weights = np.array([weight_of(record) for record in records])
+        return self._watch.take(times, values, slices, weights)
 
     def _mine(self, score: Mapping[str, Any]) -> bool:
         """Whether a score is of this arm and new: after a crash the last of them come again."""
@@ -89,7 +91,3 @@ def watchers(domain: Domain, seed: int) -> list[Watcher]:
         stream: Stream = "examples" if arm == SERVED else "scores"
         made.append(Watcher(f"error:{arm}", stream, ArmWatch(domain.name, arm, budget, seed)))
     return made
-
-
-def _slices(record: Mapping[str, Any]) -> Slices:
-    return tuple(sorted(record.get("slices", {}).items()))

@@ -13,6 +13,7 @@ from typing import Any
 
 from online_models.drift.arms import ArmWatch
 from online_models.drift.budget import SERVED, Budget
+from online_models.drift.packets import Answer
 from online_models.routes.specs import OPTIONS, PolicySpec
 from schemas.declare import Domain
 
@@ -44,9 +45,7 @@ class Exploring:
 
     def take(self, example: Mapping[str, Any]) -> None:
         """Watches the loss of the answer that was served; one that falls needs no exploring."""
-        slices = tuple(sorted(example["slices"].items()))
-        answer = (example["time"], example["label"], example["probability"], slices)
-        for alarm in self._watch.take([answer]):
+        for alarm in self._watch.take([Answer.of(example, example["probability"])]):
             if alarm["state"] == "closed":
                 self._open.discard(alarm["id"])
             elif alarm["kind"] in self._kinds and alarm["direction"] != "down":

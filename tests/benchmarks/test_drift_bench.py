@@ -16,6 +16,7 @@ from benchmarks.commands import app
 from benchmarks.drift import detectors as bench
 from benchmarks.drift import run as command
 from benchmarks.drift.generators import synthetic_stream
+from benchmarks.drift.hidden import STOPPED, stopped
 from benchmarks.drift.run import CHANGED, FRESH, runs
 from benchmarks.drift.tally import Tally
 from benchmarks.drift.worlds import EPOCH, Stream, payments_stream
@@ -83,6 +84,23 @@ def test_it_is_not_found_where_it_was_not_planted(planted: Stream) -> None:
     assert alarms == []
 
 
+def test_only_what_passes_by_lot_is_seen_of_the_most_probable(planted: Stream) -> None:
+    begun = EPOCH + 100 * DAY
+    made = stopped(planted, begun)
+    assert made.seen is not None
+    late = made.times >= begun
+    hidden = made.seen[late] == 0
+    assert set(made.seen.tolist()) == {0.0, 0.1, 1.0}
+    assert (made.seen[~late] == 1).all()
+    assert 0.01 < hidden.mean() < 2 * STOPPED
+    assert made.scores[late][hidden].min() > np.median(made.scores)
+    assert (
+        len(planted.known) - len(made.known)
+        == np.isin(planted.known, np.flatnonzero(made.seen == 0)).sum()
+    )
+    assert set(made.weights.tolist()) == {1.0, 10.0}
+
+
 def test_a_concept_drift_is_found_and_named() -> None:
     changed = synthetic_stream("Agrawal", 1_000, True)
     assert changed.planted is not None
@@ -94,7 +112,7 @@ def test_a_concept_drift_is_found_and_named() -> None:
 def test_every_case_has_streams_of_its_own_that_no_threshold_was_made_on() -> None:
     wanted = runs(10)
     cases = Counter(run.case for run in wanted)
-    assert (cases["payments"], cases["synthetic"]) == (10, 10)
+    assert (cases["payments"], cases["payments, stopping"], cases["synthetic"]) == (10, 10, 10)
     assert (cases["payments, label"], cases["SEA, changed"]) == (5, 2)
     quiet = [run for run in wanted if run.case == "payments"]
     planted = [run for run in wanted if run.case == "payments, label"]

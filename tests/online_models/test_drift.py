@@ -16,6 +16,7 @@ from online_models.drift.calibration import _kolmogorov, null
 from online_models.drift.cells import CELLS, cells_of, counted
 from online_models.drift.columns import label_columns, number_of_tests
 from online_models.drift.detectors import TOLERATED, _highest
+from online_models.drift.packets import Answer, Packet
 from online_models.drift.statistics import ks, psi, rate
 from schemas.declare import DAY, Drift
 
@@ -88,7 +89,7 @@ def test_a_rare_label_that_comes_in_bursts_is_not_rarer_than_it_seems() -> None:
     counts = np.zeros((*ones.shape, CELLS))
     counts[..., 0], counts[..., 1] = 250 - ones, ones
     cells = cells_of(label_columns() * 400, np.zeros((1, 400)))
-    learned = null("rate", cells, counts[:56], 1, 1e-4)
+    learned = null("rate", cells, counts[:56, None], 1, 1e-4)
     p = learned.p(rate(counts[56:], counts[:56].sum(0)), np.full(400, 250.0))
     assert (p < 1e-3).sum() <= stats.binom.ppf(0.999, p.size, 1e-3)
 
@@ -193,7 +194,7 @@ def test_label_shift_is_found() -> None:
     assert first["bins"][:2] == ["0", "1"]
 
 
-def answers(changed: str, seed: int = 1) -> list[tuple[int, float, float, tuple[()]]]:
+def answers(changed: str, seed: int = 1) -> list[Answer]:
     """Answers of a calibrated model; from day 60 on something changes. "label, mostly" is of a rare
     label, and changes a bit of what is within the classes, as the one seldom comes alone."""
     rng = np.random.default_rng(seed)
@@ -211,7 +212,7 @@ def answers(changed: str, seed: int = 1) -> list[tuple[int, float, float, tuple[
     if changed == "concept":
         positive = np.where(late, rng.random(len(at)) < 0.3, positive)
     rows = zip(at.tolist(), positive.astype(float).tolist(), p.tolist(), strict=True)
-    return [(t, y, q, ()) for t, y, q in rows]
+    return [Answer(t, y, q, ()) for t, y, q in rows]
 
 
 @pytest.mark.parametrize("changed", ["covariate", "label", "label, mostly", "concept"])
@@ -230,9 +231,9 @@ def test_a_rise_of_the_loss_is_told_apart(changed: str) -> None:
 def test_losses_that_move_against_each_other_are_no_label_shift() -> None:
     """The one class is answered better, the other worse: the rise is what the rate makes of it."""
 
-    def packet(positives: int, high: float, low: float) -> arms.Packet:
-        rows = [(1.0, high)] * positives + [(0.0, low)] * (100 - positives)
-        return 0, 0.0, rows
+    def packet(positives: int, high: float, low: float) -> Packet:
+        rows = [(1.0, high, 1.0)] * positives + [(0.0, low, 1.0)] * (100 - positives)
+        return Packet(0, 0.0, rows)
 
     old = [packet(30, 0.5, 0.1)]
     assert arms._by_labels(old, [packet(60, 0.5, 0.1)]) == pytest.approx(1.0)
