@@ -33,7 +33,8 @@ def learning(
       headrace bench compare before/learning.json bench/learning.json
 
     Each turn has a broker of its own. Exits with 1 where the flow's probabilities differ from
-    those of the bare loop by more than 1e-9.
+    those of the bare loop by more than 1e-9, or a learner stays below 0.8 of River in each of at
+    least three turns.
     """
     from benchmarks.learning import speed, speeds
     from schemas.dataset import NoSuchData
@@ -53,3 +54,4 @@ def learning(
     save(result, out / "learning.json")
     console.print(speeds.told(result), soft_wrap=False)
     console.print(f"kept in {out}/")
+    raise typer.Exit(_FAILED if result.misses() else 0)

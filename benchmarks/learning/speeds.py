@@ -6,11 +6,14 @@ import statistics
 
 import msgspec
 import numpy as np
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks.comparison import Comparison, Logs, of_turns, unlike
 from benchmarks.learning.bare import OWN
 from benchmarks.machine import Machine
+from benchmarks.turns import Goal, misses, spread
 
 LEARNING = "learning"
 FLOW = "flow"
@@ -69,6 +72,21 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
         pairs = zip(self.of(learner, FLOW), self.of(learner, loop), strict=True)
         return [flow.rate / bare.rate for flow, bare in pairs]
 
+    def goals(self) -> dict[tuple[str, str], Goal]:
+        """By learner and the first of its bare loops, which is River's as people write it."""
+        first: dict[str, str] = {}
+        for learner, loop in self.loops():
+            first.setdefault(learner, loop)
+        return {
+            (learner, loop): Goal(f"{learner} ÷ {loop}", GOAL, self.ratios(learner, loop))
+            for learner, loop in first.items()
+            if loop != OWN
+        }
+
+    def misses(self) -> list[str]:
+        """Every goal that was missed."""
+        return misses(self.goals().values())
+
 
 def line(turn: Turn) -> str:
     """A turn in a line."""
@@ -76,22 +94,23 @@ def line(turn: Turn) -> str:
     return f"{turn.learner}, {turn.loop}: {turn.rate:,.0f} examples/s, {each:.0f} µs CPU each"
 
 
-def told(result: Learning) -> Table:
+def told(result: Learning) -> RenderableType:
     """For a person: medians over the rounds, and how far apart the ratios lie."""
     shown = result.options
     table = Table(
-        "learner", "in the flow, /s", "µs CPU", "bare loop", "/s", "µs CPU", "flow ÷ bare",
+        "learner", "in the flow, /s", "µs CPU", "bare loop", "/s", "µs CPU", "flow ÷ bare", "goal",
         title=f"{shown.days:g} days of {shown.domain}, {shown.rounds} turns of each",
         caption="Whole flow: broker to join, examples, learner, scores and snapshots in the broker,"
-        f" in one process. All probabilities are those of the bare loop. Goal: {GOAL:g} of River's"
-        f" Pipeline; where the bare loop is {OWN} there is no River to compare with.",
+        f" in one process. All probabilities are those of the bare loop. Where that is"
+        f" {OWN} there is no River to compare with, and no goal.",
     )  # fmt: skip
+    goals = result.goals()
     for learner, loop in result.loops():
         flow, bare = result.of(learner, FLOW), result.of(learner, loop)
-        ratios = result.ratios(learner, loop)
-        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        table.add_row(learner, *_figures(flow), loop, *_figures(bare), spread)
-    return table
+        ratios, goal = spread(result.ratios(learner, loop)), goals.get((learner, loop), "")
+        table.add_row(learner, *_figures(flow), loop, *_figures(bare), ratios, str(goal))
+    missed = [Text(f"missed: {each}", style="bold red") for each in result.misses()]
+    return Group(table, *missed)
 
 
 def _figures(turns: list[Turn]) -> tuple[str, str]:

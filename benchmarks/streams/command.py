@@ -55,7 +55,8 @@ def streams(
       headrace bench streams --year                   a year of flights through the system
       headrace bench streams --year --days 20 --learner logistic --learner tree
 
-    Exits with 1 where a run ends with another state than the log says, or a peer cannot run.
+    Exits with 1 where a run ends with another state than the log says, a peer cannot run, or a
+    goal is missed in each of at least three turns.
     """
     from benchmarks.streams import results
     from benchmarks.streams import year as replay
@@ -88,7 +89,7 @@ def _sizes(most: int) -> tuple[int, ...]:
 
 
 def _measure_streams(options: Options, environments: Path, out: Path) -> None:
-    from benchmarks.streams import pictures, report, results
+    from benchmarks.streams import goals, pictures, report, results
     from benchmarks.streams import run as measurement
     from benchmarks.streams.measured import RunFailed
 
@@ -106,4 +107,4 @@ def _measure_streams(options: Options, environments: Path, out: Path) -> None:
     console.print(report.told(found), soft_wrap=False)
     pictures.draw(found, out / "streams.png")
     console.print(f"kept in {out}/")
-    raise typer.Exit(_FAILED if found.missing else 0)
+    raise typer.Exit(_FAILED if found.missing or goals.misses(found) else 0)

@@ -10,8 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.streams import goals
 from benchmarks.streams.ratios import FIRST, of_round, who
 from benchmarks.streams.results import Memory, Streams, Turn
+from benchmarks.turns import spread
 
 _TITLES = {
     "peers": "same work, visits, one worker",
@@ -37,13 +39,15 @@ def told(result: Streams) -> RenderableType:
     if result.memory:
         parts.append(_memory(result.memory))
     parts += [Text(f"{name}: {why}", style="yellow") for name, why in result.missing.items()]
+    parts += [Text(f"missed: {each}", style="bold red") for each in goals.misses(result)]
     return Group(*parts, Text("the final state of every run was checked", style="green"))
 
 
 def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
     table = Table(title=f"{_TITLES[part]}, {result.options.rounds} turns")
     ratio = ("first ÷ this", "by CPU") if part in FIRST else ()
-    for name in ("", "records", "records/s", "CPU µs", *ratio):
+    wanted = goals.of_peers(turns) if part == "peers" else {}
+    for name in ("", "records", "records/s", "CPU µs", *ratio, *["goal"] * bool(wanted)):
         table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
     for name in dict.fromkeys(who(turn) for turn in turns):
         mine = [turn for turn in turns if who(turn) == name]
@@ -53,20 +57,22 @@ def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
         times: list[str] = []
         if part in FIRST and name != FIRST[part]:
             times = [spread(of_round(turns, name, by_cpu)) for by_cpu in (False, True)]
+            times += [str(wanted[name])] * (name in wanted)
         table.add_row(title, f"{mine[0].records:,}", f"{rate:,.0f}", f"{cpu:.1f}", *times)
     return table
 
 
-def spread(values: Sequence[float]) -> str:
-    """The median with the least and the most."""
-    if len(values) == 1:
-        return f"{values[0]:.2f}"
-    return f"{np.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
-
-
 def _memory(held: Sequence[Memory]) -> Table:
     table = Table(title="memory of flows/features, visits, by entities")
-    for name in ("entities", "raw tiles, B", "flow, B", "÷ raw", "at most ÷ raw", "Redis ÷ raw"):
+    for name in (
+        "entities",
+        "raw tiles, B",
+        "flow, B",
+        "÷ raw",
+        "at most ÷ raw",
+        "Redis ÷ raw",
+        "goal",
+    ):
         table.add_column(name, justify="right")
     for each in held:
         table.add_row(
@@ -74,5 +80,6 @@ def _memory(held: Sequence[Memory]) -> Table:
             f"{each.raw / each.entities:,.0f}",
             f"{each.flow / each.entities:,.0f}",
             *(f"{held / each.raw:.2f}" for held in (each.flow, each.peak, each.redis)),
+            str(goals.of_memory(each) or ""),
         )
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -64,6 +65,23 @@ def result(flow: float, bare_loop: float, rounds: int = 4) -> Learning:
 
 def test_ratios_are_of_the_same_round() -> None:
     assert result(2.0, 1.0, rounds=2).ratios("x", "loop") == pytest.approx([0.5, 0.5 / 1.01])
+
+
+def test_a_goal_missed_in_every_turn_fails_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, rounds, code in ((1.2, 4, 0), (1.3, 4, 1), (1.3, 2, 0)):
+        monkeypatch.setattr(speed, "run", lambda *_, s=seconds, n=rounds: result(s, 1.0, n))
+        ran = CliRunner().invoke(app, ["learning", "--out", str(tmp_path)], env={"COLUMNS": "160"})
+        assert ran.exit_code == code, ran.output
+        assert ("missed: x ÷ loop: 0.76 (0.75 to 0.77), goal ≥ 0.8" in ran.output) is bool(code)
+
+
+def test_there_is_no_goal_beside_the_learner_itself() -> None:
+    turns = [msgspec.structs.replace(t, loop=bare.OWN) if t.loop == "loop" else t
+             for t in result(2.0, 1.0).turns]  # fmt: skip
+    assert result(2.0, 1.0).misses()
+    assert msgspec.structs.replace(result(2.0, 1.0), turns=turns).misses() == []
 
 
 def test_results_are_compared_by_their_ratios(tmp_path: Path) -> None:

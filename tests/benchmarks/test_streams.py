@@ -15,7 +15,7 @@ from benchmarks.compare import compare_files
 from benchmarks.machine import facts
 from benchmarks.storing import ResultError, save
 from benchmarks.storing import load as stored
-from benchmarks.streams import checks, each_flow, measured, memory, peers, results, visited
+from benchmarks.streams import checks, each_flow, goals, measured, memory, peers, results, visited
 from benchmarks.streams.asked_log import fill_asked
 from benchmarks.streams.ratios import of_round, who
 from benchmarks.streams.results import Memory, Options, Streams, Turn, WrongOutput
@@ -162,6 +162,33 @@ def test_compare_sees_past_the_mood_of_the_machine(tmp_path: Path) -> None:
         "peers: features ÷ bytewax",
         "memory of 10,000 entities ÷ raw tiles",
     }
+
+
+def test_what_was_promised_is_told_beside_what_was_found_and_a_miss_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = {"features": 90_000.0, "loop-windows": 100_000.0, "bytewax": 30_000.0, "quix": 30_000.0}
+    kept = result({**rates, "bytewax": 20_000.0, "quix": 15_000.0})
+    slow, large = result(rates), msgspec.structs.replace(kept, memory=[held(2.1)])
+    missed = "missed: features ÷ quix: 3.", "missed: memory of 1,000,000 entities ÷ raw tiles: 2.10"
+    for found, code in ((kept, 0), (slow, 1), (large, 1)):
+        monkeypatch.setattr("benchmarks.streams.run.run", lambda *_, found=found: found)
+        given = ["streams", "--out", str(tmp_path)]
+        ran = CliRunner().invoke(commands.app, given, env={"COLUMNS": "140"})
+        assert ran.exit_code == code, ran.output
+        assert "≥ 0.6: met" in ran.output
+        assert [line in ran.output for line in missed] == [found is slow, found is large]
+
+
+def held(times: float, entities: int = 1_000_000) -> Memory:
+    return Memory(entities=entities, raw=1_000, flow=round(times * 1_000), peak=0, redis=0)
+
+
+def test_few_turns_and_few_entities_do_not_break_a_promise() -> None:
+    slow = result({"features": 30_000.0, "bytewax": 30_000.0}, memory_=3.0)
+    assert [line.partition(":")[0] for line in goals.misses(slow)] == ["features ÷ bytewax"]
+    few = msgspec.structs.replace(slow, turns=[t for t in slow.turns if t.round < 2])
+    assert goals.misses(few) == []
 
 
 def test_a_part_that_does_not_exist_is_named() -> None:
