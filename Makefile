@@ -54,7 +54,7 @@ bench: $(STAMP)  ## latency idle and busy, freshness, faults; options of latency
 	$(BIN)/headrace bench freshness --out reports/bench
 	$(BIN)/headrace bench chaos --out reports/bench
 
-bench-peers: $(STAMP)  ## the endpoint beside other servers, which are installed on demand
+bench-peers: $(STAMP)  ## endpoint and features beside other servers and streams, installed on demand
 	$(BIN)/headrace bench peers --out reports/bench
 
 format: $(STAMP)  ## let the formatter and the linter mend what they can

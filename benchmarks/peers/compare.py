@@ -17,6 +17,7 @@ from benchmarks.comparison import (
 from benchmarks.peers import ratios
 from benchmarks.peers.run import OURS, Peers
 from benchmarks.peers.setup import ECHO
+from benchmarks.streams.comparing import figures
 
 
 def compare(a: Peers, b: Peers, confidence: float = 0.99) -> Comparison:
@@ -24,7 +25,7 @@ def compare(a: Peers, b: Peers, confidence: float = 0.99) -> Comparison:
     first, second = _ratios(a), _ratios(b)
     known = [metric for metric in first if metric in second]
     if not known:
-        raise ValueError("the two results have no server in common beside the endpoint")
+        raise ValueError("the two results have no peer in common")
     changes, notes = of_turns({m: (first[m], second[m]) for m in known}, confidence)
     return Comparison(
         method=f"Welch's t-test on log ratios of turns, Holm, {confidence * 100:g} %",
@@ -41,4 +42,5 @@ def _ratios(result: Peers) -> dict[str, Logs]:
         if name not in (OURS.name, ECHO.name):
             found[f"{OURS.name} ÷ {name}, closed loop"] = ratios.times(result, name, ratios.closed)
             found[f"{OURS.name} ÷ {name}, highest"] = ratios.times(result, name, ratios.highest)
-    return {metric: np.log(values) for metric, values in found.items() if values}
+    logs = {name: np.log([v for v in values if v]) for name, values in found.items() if any(values)}
+    return logs | figures(result.streams)

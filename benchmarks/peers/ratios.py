@@ -21,7 +21,7 @@ def highest(turn: Turn) -> float:
 
 
 def times(result: Peers, name: str, figure: Figure) -> list[float]:
-    """Ours over that server's, of every repeat that has both."""
+    """Ours over that server's, of every repeat that has both and where that server's is not 0."""
     return _over(result, OURS.name, name, figure)
 
 
@@ -33,7 +33,7 @@ def floor_shares(result: Peers, name: str) -> list[float]:
 def _over(result: Peers, above: str, below: str, figure: Figure) -> list[float]:
     by = {(turn.name, turn.repeat): figure(turn) for turn in result.turns}
     pairs = [
-        (by.get((above, repeat), 0.0), by.get((below, repeat), 0.0))
+        (by.get((above, repeat)), by.get((below, repeat)))
         for repeat in range(result.options.repeats)
     ]
-    return [one / other for one, other in pairs if one and other]
+    return [one / other for one, other in pairs if one is not None and other]

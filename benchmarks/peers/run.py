@@ -1,4 +1,4 @@
-"""The endpoint beside its peers: the same work, the same generator, in turns, as ratios."""
+"""The endpoint and flows/features beside their peers: the same work, in turns, as ratios."""
 
 from __future__ import annotations
 
@@ -19,24 +19,33 @@ from benchmarks.machine import Machine, facts
 from benchmarks.own_stack import Prepared
 from benchmarks.peers.alike import Alike
 from benchmarks.peers.setup import ECHO, PEERS, Peer, PeerError, prepare, running
+from benchmarks.streams import peers as streaming
+from benchmarks.streams.results import Options as StreamOptions
+from benchmarks.streams.results import Turn as StreamTurn
 from infra.processes import StartError
 
 OURS = Peer("headrace", "Headrace")
 PEERS_KIND = "peers"
+SERVERS = tuple(peer.name for peer in PEERS)
+STREAMS = tuple(peer.name for peer in streaming.PEERS)
 _HALVINGS = 2
 _SLOWEST = 20.0  # requests a second; below, a probe takes minutes
 _MOST = 200_000
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of each measurement; `rates` are those at which latency is told."""
+    """Seconds of each measurement; `rates` are those at which latency is told.
 
-    peers: tuple[str, ...] = tuple(peer.name for peer in PEERS)
+    `events` are the visits of the log that flows/features and its peers read.
+    """
+
+    peers: tuple[str, ...] = (*SERVERS, *STREAMS)
     repeats: int = 3
     seconds: float = 5.0
     rates: tuple[float, ...] = (200.0, 1000.0)
     budget_ms: float = 50.0
     connections: int = 64
+    events: int = 300_000
     seed: int = 1
 
 
@@ -56,7 +65,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True):
-    """All turns; ratios are of turns of the same repeat."""
+    """All turns, of servers and of `streams`; ratios are of turns of the same repeat."""
 
     kind: str
     options: Options
@@ -64,25 +73,51 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True):
     titles: dict[str, str]
     turns: list[Turn]
     missing: dict[str, str]
+    streams: list[StreamTurn] = []
 
 
-def run(
-    alone: Prepared, options: Options, environments: Path, told: Callable[[Peers], None]
-) -> Peers:
-    """Measures them all; `told` hears, after every turn, of all so far.
+def begin(options: Options) -> Peers:
+    """A result without turns."""
+    titles = {peer.name: peer.title for peer in (OURS, ECHO, *PEERS)} | streaming.TITLES
+    return Peers(
+        kind=PEERS_KIND, options=options, machine=facts(), titles=titles, turns=[], missing={}
+    )
+
+
+def streams(
+    found: Peers, environments: Path, told: Callable[[StreamTurn], None] = lambda turn: None
+) -> None:
+    """Adds what flows/features and its peers do; `told` hears of every turn.
+
+    A peer that cannot run is named `missing`. Raises WrongOutput where a turn ends with wrong
+    features, RunFailed where ours or a bare loop fails.
+    """
+    options = found.options
+    given = StreamOptions(
+        parts=("peers",), peers=options.peers, rounds=options.repeats, events=options.events,
+        seed=options.seed,
+    )  # fmt: skip
+
+    def add(turn: StreamTurn) -> None:
+        found.streams.append(turn)
+        told(turn)
+
+    found.missing.update(streaming.run(given, environments, add)[1])
+
+
+def servers(
+    found: Peers,
+    alone: Prepared,
+    environments: Path,
+    told: Callable[[Turn], None] = lambda turn: None,
+) -> None:
+    """Adds what the endpoint and its peers do; `told` hears of every turn.
 
     A peer is named `missing`, with the reason, where it cannot be installed or started, gives
     other probabilities than the endpoint, or answers wrong under load.
     """
+    options = found.options
     chosen = [peer for peer in PEERS if peer.name in options.peers]
-    found = Peers(
-        kind=PEERS_KIND,
-        options=options,
-        machine=facts(),
-        titles={peer.name: peer.title for peer in (OURS, ECHO, *chosen)},
-        turns=[],
-        missing={},
-    )
     with tempfile.TemporaryDirectory(prefix="headrace-peers-") as folder:
         bench = _Bench(alone, options, environments, Path(folder))
         for repeat in range(options.repeats):
@@ -91,10 +126,9 @@ def run(
                     continue
                 try:
                     found.turns.append(bench.turn(peer, repeat))
-                    told(found)
+                    told(found.turns[-1])
                 except (PeerError, StartError) as error:
                     found.missing[peer.name] = str(error)
-    return found
 
 
 class _Bench:

@@ -6,6 +6,8 @@ third from hour to hour on the same machine.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.comparison import (
@@ -17,7 +19,7 @@ from benchmarks.comparison import (
     unlike,
 )
 from benchmarks.streams.ratios import FIRST, of_round, who
-from benchmarks.streams.results import Streams
+from benchmarks.streams.results import Streams, Turn
 
 _STEADY = 1.05
 """Bytes hardly wander: a twentieth more or less is a change."""
@@ -26,7 +28,7 @@ _IGNORED = {"parts", "peers", "rounds", "seed"}
 
 def compare_streams(a: Streams, b: Streams, confidence: float = 0.99) -> Comparison:
     """Judges every figure that both have; raises ValueError where there is none."""
-    first, second = _figures(a), _figures(b)
+    first, second = figures(a.turns), figures(b.turns)
     pairs = {metric: (first[metric], second[metric]) for metric in first if metric in second}
     memory = _memory(a, b)
     if not pairs and not memory:
@@ -40,15 +42,15 @@ def compare_streams(a: Streams, b: Streams, confidence: float = 0.99) -> Compari
     )
 
 
-def _figures(result: Streams) -> dict[str, Logs]:
+def figures(all_turns: Sequence[Turn]) -> dict[str, Logs]:
     """Logarithms of every figure, one a round."""
     found: dict[str, Logs] = {}
     for part in FIRST:
-        turns = [turn for turn in result.turns if turn.part == part]
+        turns = [turn for turn in all_turns if turn.part == part]
         names = dict.fromkeys(who(turn) for turn in turns if who(turn) != FIRST[part])
         for name in names:
             found[f"{part}: {FIRST[part]} ÷ {name}"] = np.log(of_round(turns, name))
-    for turn in (turn for turn in result.turns if turn.part == "flows"):
+    for turn in (turn for turn in all_turns if turn.part == "flows"):
         name = f"{turn.name}, {turn.workload}: CPU µs a record"
         found[name] = np.append(found.get(name, np.empty(0)), np.log(turn.cpu_us))
     return {metric: values for metric, values in found.items() if len(values)}

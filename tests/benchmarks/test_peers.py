@@ -1,32 +1,32 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from unittest.mock import MagicMock
 
 import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from benchmarks.commands import app
 from benchmarks.compare import compare_files
 from benchmarks.comparison import Change
 from benchmarks.latency import results
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Found, Probe
 from benchmarks.latency.results import Options as LatencyOptions
-from benchmarks.load import bodies
-from benchmarks.load.answers import Outcome
 from benchmarks.machine import facts
-from benchmarks.peers import compare, feast_service, ratios, report, run
+from benchmarks.peers import compare, goals, ratios, report, run
 from benchmarks.peers.run import Options, Peers, Turn
 from benchmarks.peers.setup import Peer, PeerError
-from benchmarks.storing import save
-from schemas import domains
+from benchmarks.storing import load, save
+from benchmarks.streams import peers as streaming
+from benchmarks.streams.results import Options as StreamOptions
+from benchmarks.streams.results import Turn as StreamTurn
 
-FLIGHTS = domains.load("flights")
 Measure = Callable[..., Peers]
 CLOSED = {"headrace": 6_000.0, "echo": 24_000.0, "fastapi": 1_500.0}
 
@@ -126,48 +126,100 @@ def test_the_table_says_who_cannot_hold_a_rate(measure: Measure) -> None:
     assert "cannot hold it" not in shown(measure(1))
 
 
-def test_feast_is_asked_for_the_entities_of_the_request() -> None:
-    [body, *_] = bodies.of_domain("flights", count=1)
-    asked = msgspec.json.decode(feast_service.question(body))
-    request = msgspec.json.decode(body)
-    assert asked["id"] == "{id}"
-    assert asked["entities"]["route"] == [f"{request['origin']}|{request['dest']}"]
-    assert list(asked["entities"]) == [entity.name for entity in FLIGHTS.entities]
+def streamed(result: Peers, **rates: float) -> Peers:
+    """The same with three turns of streams at these rates."""
+    turns = [
+        StreamTurn(part="peers", name=name, workload="visits", round=number, records=1_000,
+                   seconds=1_000 / rate, cpu=0.01)
+        for number in range(3)
+        for name, rate in rates.items()
+    ]  # fmt: skip
+    titles = result.titles | {name: name for name in rates}
+    return msgspec.structs.replace(result, streams=turns, titles=titles)
 
 
-def feast_answer() -> dict[str, Any]:
-    """As Feast answers: keys first, features of a view in an order of its own, null for NaN."""
-    names = [entity.name for entity in FLIGHTS.entities]
-    results: list[dict[str, Any]] = [{"values": ["a key"]} for _ in names]
-    for at, entity in enumerate(FLIGHTS.entities):
-        for number, feature in reversed(list(enumerate(entity.features))):
-            names.append(f"{entity.name}__{number}_{feature.name}")
-            results.append({"values": [None if number == 1 else at + number / 10]})
-    return {"results": results, "metadata": {"feature_names": names}}
+def test_one_table_has_servers_and_streams_with_their_goals(measure: Measure) -> None:
+    found = streamed(measure(1), features=90_000, bytewax=30_000, quix=45_000)
+    names = ["headrace", "echo", "fastapi", "features", "bytewax", "quix"]
+    rows = {row.split()[0]: row for row in shown(found).splitlines() if row.split()[:1]}
+    assert [name for name in rows if name in names] == names
+    assert "≥ 2.5: met" in rows["fastapi"]
+    assert "3.00 (3.00 to 3.00)" in rows["bytewax"]
+    assert "≥ 3: met" in rows["bytewax"]
+    assert "≥ 4: not met" in rows["quix"]
+    assert "missed: features ÷ quix: 2.00 (2.00 to 2.00), goal ≥ 4" in shown(found)
 
 
-def test_feasts_features_come_in_the_domains_order() -> None:
-    found = feast_service.features_of(feast_answer(), FLIGHTS.entities)
-    expected = [
-        math.nan if number == 1 else at + number / 10
-        for at, entity in enumerate(FLIGHTS.entities)
-        for number in range(len(entity.features))
+def test_an_endpoint_without_any_rate_inside_the_budget_misses_its_goals(measure: Measure) -> None:
+    found = measure(1)
+    turns = [msgspec.structs.replace(t, highest=0.0) if t.name == "headrace" else t
+             for t in found.turns]  # fmt: skip
+    [missed] = goals.misses(msgspec.structs.replace(found, turns=turns))
+    assert missed == "headrace ÷ fastapi: 0.00 (0.00 to 0.00), goal ≥ 2.5"
+
+
+def test_streams_are_compared_with_the_servers_and_alone(measure: Measure) -> None:
+    before = streamed(measure(1), features=90_000, bytewax=30_000)
+    after = streamed(measure(2), features=60_000, bytewax=30_000)
+    found = compare.compare(before, after)
+    assert [change.metric for change in found.changes if change.changed] == [
+        "peers: features ÷ bytewax"
     ]
-    assert found == pytest.approx(expected, nan_ok=True)
+    assert of(found.changes, "headrace ÷ fastapi, highest").ratio == pytest.approx(1, rel=0.1)
+    one, other = (msgspec.structs.replace(each, turns=[]) for each in (before, after))
+    assert [change.metric for change in compare.compare(one, other).changes] == [
+        "peers: features ÷ bytewax"
+    ]
 
 
-def test_an_answer_of_feast_that_lacks_a_feature_is_wrong() -> None:
-    answer = feast_answer()
-    assert feast_service.check(msgspec.json.encode(answer), "1")[0] == Outcome.OK
-    answer["results"].pop()
-    assert feast_service.check(msgspec.json.encode(answer), "1")[0] == Outcome.WRONG
-    assert feast_service.check(b"{}", "1")[0] == Outcome.WRONG
+@pytest.mark.parametrize(
+    ("only", "parts"),
+    [("fastapi", ["servers"]), ("bytewax", ["streams"]), ("", ["streams", "servers"])],
+)
+def test_the_command_measures_what_is_asked_for_in_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measure: Measure, only: str, parts: list[str]
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(run, "servers", lambda *_: told.append("servers"))
+    monkeypatch.setattr(run, "streams", lambda *_: told.append("streams"))
+    monkeypatch.setattr("benchmarks.own_stack.own_stack", lambda *_, **__: MagicMock())
+    given = ["peers", "--out", str(tmp_path), *(["--only", only] if only else [])]
+    ran = CliRunner().invoke(app, given)
+    assert ran.exit_code == 0, ran.output
+    assert told == parts
+    kept = load(tmp_path / "peers.json", Peers)
+    assert kept.options.peers == ((only,) if only else (*run.SERVERS, *run.STREAMS))
+
+
+def test_a_peer_that_does_not_exist_is_named() -> None:
+    ran = CliRunner().invoke(app, ["peers", "--only", "flink"], env={"COLUMNS": "200"})
+    assert ran.exit_code == 2
+    assert "fastapi, mlserver, bentoml, feast, bytewax, quix, faust" in ran.output
+
+
+def test_streams_of_the_peers_are_those_of_bench_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The part `peers` of that benchmark is asked, and every turn is kept as it comes."""
+    [made] = streamed(run.begin(Options()), bytewax=30_000).streams[:1]
+
+    def measured(
+        options: StreamOptions, environments: Path, told: Callable[[StreamTurn], None]
+    ) -> tuple[list[StreamTurn], dict[str, str]]:
+        assert (options.peers, options.rounds, options.events) == (("bytewax",), 2, 10_000)
+        told(made)
+        return [made], {"quix": "pip said no"}
+
+    monkeypatch.setattr(streaming, "run", measured)
+    found = run.begin(Options(peers=("bytewax",), repeats=2, events=10_000))
+    heard: list[StreamTurn] = []
+    run.streams(found, Path("unused"), heard.append)
+    assert heard == found.streams == [made]
+    assert found.missing == {"quix": "pip said no"}
 
 
 def test_the_line_of_a_turn_says_where_no_rate_was_inside() -> None:
-    assert "no rate inside" in report.turn_line(turn("bentoml", 0, 300.0, 0.0))
-    assert "inside" not in report.turn_line(turn("echo", 0, 30_000.0, 0.0))
-    assert "1,000/s inside" in report.turn_line(turn("fastapi", 0, 1_500.0, 1_000.0))
+    assert "no rate inside" in report.line(turn("bentoml", 0, 300.0, 0.0))
+    assert "inside" not in report.line(turn("echo", 0, 30_000.0, 0.0))
+    assert "1,000/s inside" in report.line(turn("fastapi", 0, 1_500.0, 1_000.0))
 
 
 def test_a_peer_that_answers_wrong_under_load_fails_by_name(
