@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.comparison import Change, Comparison, Estimate, ratio, unjudged, unlike, welch
+from benchmarks.drift import results as drift
+from benchmarks.faults import compare as faults
+from benchmarks.faults import run as chaos
 from benchmarks.freshness import run as fresh
 from benchmarks.freshness.delays import Delay
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import PERCENTILES, Share, interval, middle, read, share
 from benchmarks.latency.figures import OVER, floats
-from benchmarks.latency.results import Result, Run
+from benchmarks.latency.results import LATENCY, Result, Run
 from benchmarks.learning import speeds
 from benchmarks.peers import compare as peers
 from benchmarks.peers import run as peer_runs
@@ -69,8 +72,14 @@ def compare_files(first: Path, second: Path, confidence: float = 0.99) -> Compar
 
     Raises ResultError for a file that is no result, ValueError for two that cannot be compared.
     """
-    kinds = {kind_of(first), kind_of(second)}
-    of, judge = _KINDS.get(kinds.pop() if len(kinds) == 1 else "", (Result, compare))
+    kind, other = kind_of(first), kind_of(second)
+    if kind != other:
+        raise ValueError(
+            f"{first} is a result of {kind}, {second} of {other}; expected two of the same"
+        )
+    if kind not in _KINDS:
+        raise ValueError(f"{first} is a result of {kind}; expected one of {', '.join(_KINDS)}")
+    of, judge = _KINDS[kind]
     found: Comparison = judge(load(first, of), load(second, of), confidence)
     return found
 
@@ -201,9 +210,12 @@ def _unlike(a: Result, b: Result) -> list[str]:
 
 
 _KINDS: Mapping[str, tuple[type[Any], Callable[..., Comparison]]] = {
+    LATENCY: (Result, compare),
     fresh.FRESHNESS: (Freshness, compare_freshness),
     streams.STREAMS: (streams.Streams, compare_streams),
     peer_runs.PEERS_KIND: (peer_runs.Peers, peers.compare),
     speeds.LEARNING: (speeds.Learning, speeds.compare),
+    chaos.CHAOS: (chaos.Chaos, faults.compare),
+    drift.DRIFT: (drift.Drift, drift.compare),
 }
-"""The results that can be compared, and what does it; a latency result is any other."""
+"""The results that can be compared, and what does it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ class _Kind(msgspec.Struct):
     kind: str
 
 
-def save(result: msgspec.Struct, path: Path) -> None:
+def save(result: msgspec.Struct | Mapping[str, object], path: Path) -> None:
     """Write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))

@@ -7,13 +7,10 @@ is counted in the quiet runs, in the same 45 days, and stands beside as found by
 
 from __future__ import annotations
 
-import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
@@ -88,10 +85,3 @@ def measure(seeds: int, workers: int, tell: Callable[[list[Tally]], None]) -> li
                 tallies.setdefault((run.case, name), Tally(run.case, name)).add(tally)
             tell(list(tallies.values()))
     return list(tallies.values())
-
-
-def keep(path: Path, tallies: Sequence[Tally]) -> None:
-    """Writes the tallies to a file of JSON."""
-    rows = [{**asdict(t), "rate": t.rate, "interval": t.interval()} for t in tallies]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=1))

@@ -23,7 +23,8 @@ Alarm = tuple[int, str]
 class Tally:
     """One detector on one case; `days` are watched without drift, delays in days.
 
-    `found` of a quiet case are the runs that would have been found, by chance.
+    `budget` are the false alarms that the case's streams declare per 30 days. `found` of a quiet
+    case are the runs that would have been found, by chance.
     """
 
     case: str
@@ -35,18 +36,20 @@ class Tally:
     found: int = 0
     right: int = 0
     delays: list[float] = field(default_factory=list)
+    budget: float = 1.0
 
     @property
     def rate(self) -> float:
         """False alarms per 30 days."""
         return 30 * self.false / self.days if self.days else float("nan")
 
-    def interval(self) -> tuple[float, float]:
-        """Of the rate, 95 % (Poisson, Garwood)."""
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Of the rate (Poisson, Garwood)."""
         if not self.days:
             return float("nan"), float("nan")
-        low = stats.chi2.ppf(0.025, 2 * self.false) / 2 if self.false else 0.0
-        high = stats.chi2.ppf(0.975, 2 * self.false + 2) / 2
+        tail = (1 - confidence) / 2
+        low = stats.chi2.ppf(tail, 2 * self.false) / 2 if self.false else 0.0
+        high = stats.chi2.ppf(1 - tail, 2 * self.false + 2) / 2
         return 30 * float(low) / self.days, 30 * float(high) / self.days
 
     def add(self, other: Tally) -> None:
@@ -54,12 +57,14 @@ class Tally:
         for name in ("runs", "days", "false", "planted", "found", "right"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.delays += other.delays
+        self.budget = other.budget
 
     def take(self, stream: Stream, alarms: Sequence[Alarm], begun: int) -> None:
         """Counts a run; `begun` is when the drift begins, or would."""
         since = int(stream.times[0]) + stream.drift.warm_up + stream.drift.reference
         end = int(stream.times[-1])
         after = [(t, kind) for t, kind in alarms if begun <= t < begun + WITHIN]
+        self.budget = stream.drift.false_alarms * 30 * DAY / stream.drift.per
         self.runs += 1
         self.found += bool(after)
         if stream.planted is None:

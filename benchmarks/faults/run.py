@@ -31,6 +31,7 @@ from benchmarks.own_stack import Prepared
 from infra import inspection
 from infra.stack import BROKER, StackError, recorded
 
+CHAOS = "chaos"
 _WARM_S, _REST_S = 3.0, 5.0
 _TIMES_OVER = 3.0
 
@@ -112,7 +113,7 @@ def run(alone: Prepared, options: Options) -> Chaos:
         calm, after = _offered(url, asked, options, [Step("after", _REST_S, lambda: None)])
     answered = {*ids, *more, *last, *calm}
     return Chaos(
-        kind="chaos",
+        kind=CHAOS,
         options=options,
         machine=facts(),
         phases=[*phases, *told, *over, *after],

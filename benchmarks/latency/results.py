@@ -16,6 +16,8 @@ from benchmarks.load.plan import Swap
 from benchmarks.machine import Machine, facts
 from benchmarks.traffic import Sent
 
+LATENCY = "latency"
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for. Bodies come from `body_file`, or else from the data set of `domain`.
@@ -208,7 +210,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def make(options: Options, runs: list[Run], models: Any, search: Found | None = None) -> Result:
     """A result with this machine's facts."""
     return Result(
-        kind="latency",
+        kind=LATENCY,
         options=options,
         machine=facts(),
         started=runs[0].started if runs else time.time_ns() // 1_000_000,

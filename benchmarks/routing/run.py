@@ -6,7 +6,6 @@ then chooses among them, its rewards coming days later, as in the stream.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,11 +16,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.machine import facts
 from benchmarks.routing.hidden import SHARES, Lived, live
 from benchmarks.routing.logs import CASES, Covered, cover, pool
 from benchmarks.routing.pictures import draw
 from benchmarks.routing.regret import RUNS, Regret, choices, regret
 from benchmarks.routing.worlds import MONEY, PLANTED, Arms, arms
+from benchmarks.storing import save
 
 QUICK_DAYS = 150
 QUICK_LOGS = 50
@@ -75,14 +76,14 @@ def quick(logs: int, answers: Path | None) -> Found:
 
 def keep(found: Found, folder: Path) -> None:
     """Writes `routing.json` and `routing.png`."""
-    folder.mkdir(parents=True, exist_ok=True)
     kept = {
-        "seeds": found.seeds, "days": found.days, "planted": PLANTED, "reward": asdict(MONEY),
+        "kind": "routing", "machine": facts(), "seeds": found.seeds, "days": found.days,
+        "planted": PLANTED, "reward": asdict(MONEY),
         "regret": {name: [asdict(one) for one in runs] for name, runs in found.regret.items()},
         "coverage": [asdict(row) for row in found.covered],
         "hidden": [{**asdict(one), "name": one.name} for one in found.lived],
     }  # fmt: skip
-    (folder / "routing.json").write_text(json.dumps(kept, indent=1) + "\n")
+    save(kept, folder / "routing.json")
     draw(found.regret, found.covered, found.lived, PLANTED, folder / "routing.png")
 
 

@@ -17,12 +17,15 @@ from typer.testing import CliRunner
 
 from benchmarks import report
 from benchmarks.commands import app
+from benchmarks.compare import compare_files
 from benchmarks.faults import goals
 from benchmarks.faults import run as chaos
+from benchmarks.faults.compare import compare
 from benchmarks.faults.proxy import Fault, Proxy
 from benchmarks.load.answers import Outcome
 from benchmarks.machine import facts
 from benchmarks.own_stack import own_stack
+from benchmarks.storing import save
 from infra.settings import Settings
 
 
@@ -156,10 +159,7 @@ def test_a_server_just_at_its_goal_is_seldom_called_too_slow() -> None:
 
 
 def test_what_was_missed_is_printed_with_the_goals_and_a_lost_record_too() -> None:
-    result = chaos.Chaos(
-        kind="chaos", options=chaos.Options(), machine=facts(), phases=[phase(), phase(LATE=25)],
-        answered=10_000, lost=2, overload_rate=9.0,
-    )  # fmt: skip
+    result = made(phase(), phase(LATE=25), lost=2)
     assert len(goals.misses(result)) == 2
     console = Console(file=StringIO(), width=100)
     console.print(report.chaos(result))
@@ -168,6 +168,42 @@ def test_what_was_missed_is_printed_with_the_goals_and_a_lost_record_too() -> No
     assert "99.9%" in told
     assert "missed: broken: 99.50%" in told
     assert "missed: 2 of 10,000 answers" in told
+
+
+def made(*phases: chaos.Phase, lost: int = 0) -> chaos.Chaos:
+    return chaos.Chaos(
+        kind=chaos.CHAOS, options=chaos.Options(), machine=facts(), phases=list(phases),
+        answered=10_000, lost=lost, overload_rate=9.0,
+    )  # fmt: skip
+
+
+def test_results_are_compared_phase_by_phase(tmp_path: Path) -> None:
+    overload = phase(goals.OVERLOAD, SHED=3_000, LATE=10)
+    results = {
+        "before": made(phase(LATE=5), phase(LATE=20), overload),
+        "same": made(phase(LATE=0), phase(LATE=25), phase(goals.OVERLOAD, SHED=3_500, LATE=12)),
+        "worse": made(phase(LATE=60), phase(SHED=90), phase(goals.OVERLOAD, LATE=200), lost=90),
+    }
+    for name, each in results.items():
+        save(each, tmp_path / f"{name}.json")
+    before, same, worse = (tmp_path / f"{name}.json" for name in results)
+    assert not any(change.changed for change in compare_files(before, same).changes)
+    changes = compare_files(before, worse).changes
+    assert all(change.changed for change in changes)
+    assert [change.b for change in changes] == pytest.approx([0.012, 0.018, 0.04, 0.009])
+    with pytest.raises(ValueError, match="3 phases against 1"):
+        compare(made(phase(), phase(), phase()), made(phase()))
+
+
+def test_two_results_of_different_benchmarks_are_refused(tmp_path: Path) -> None:
+    save(made(phase()), tmp_path / "chaos.json")
+    (tmp_path / "drift.json").write_text('{"kind": "drift"}')
+    ran = CliRunner().invoke(
+        app, ["compare", str(tmp_path / "chaos.json"), str(tmp_path / "drift.json")],
+        env={"COLUMNS": "300"},
+    )  # fmt: skip
+    assert ran.exit_code == 2
+    assert "drift.json of drift; expected two of the same" in ran.output
 
 
 def test_the_command_teaches() -> None:

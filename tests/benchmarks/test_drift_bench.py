@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,13 +12,17 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.commands import app
+from benchmarks.compare import compare_files
 from benchmarks.drift import detectors as bench
+from benchmarks.drift import results
 from benchmarks.drift import run as command
 from benchmarks.drift.generators import synthetic_stream
 from benchmarks.drift.hidden import STOPPED, stopped
 from benchmarks.drift.run import CHANGED, FRESH, runs
 from benchmarks.drift.tally import Tally
 from benchmarks.drift.worlds import EPOCH, Stream, payments_stream
+from benchmarks.machine import facts
+from benchmarks.storing import load, save
 from schemas.declare import DAY, Drift
 
 DETECTED = (bench.HEADRACE, bench.ALWAYS, bench.NEVER)
@@ -120,21 +123,72 @@ def test_every_case_has_streams_of_its_own_that_no_threshold_was_made_on() -> No
     assert [run.seed for run in planted] == list(range(CHANGED, CHANGED + 5))
 
 
+def made(*tallies: Tally) -> results.Drift:
+    options = results.Options(seeds=9, first_quiet=FRESH, first_planted=CHANGED)
+    return results.Drift(
+        kind=results.DRIFT, options=options, machine=facts(), rates=[], tallies=list(tallies)
+    )
+
+
+def quiet(false: int, detector: str = bench.HEADRACE, budget: float = 1.0) -> Tally:
+    """Ten runs that were watched for 300 days in all: ten false alarms are a budget of 1."""
+    return Tally("payments", detector, 10, 300.0, false, budget=budget)
+
+
+def test_more_false_alarms_than_the_budget_fail_the_command_beyond_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = Tally("payments, label", bench.HEADRACE, 2, planted=2, found=1, delays=[4.5])
+    for tally, code in ((quiet(16), 0), (quiet(30), 1), (quiet(30, bench.ALWAYS), 0)):
+        monkeypatch.setattr(command, "measure", lambda *_, tally=tally: [tally, label])
+        ran = CliRunner().invoke(app, ["drift", "--out", str(tmp_path)])
+        assert ran.exit_code == code, ran.output
+        assert ("missed: payments: 3.00 false alarms per 30 days" in ran.output) is bool(code)
+    assert results.misses([quiet(30, budget=3.0)]) == []
+
+
+def test_the_budget_is_the_one_that_the_stream_declares() -> None:
+    strict = replace(stream(), drift=replace(stream().drift, false_alarms=2.0, per=60 * DAY))
+    tally, both = Tally("quiet", "some", budget=9.0), Tally("quiet", "some")
+    tally.take(strict, [], EPOCH)
+    both.add(tally)
+    assert (tally.budget, both.budget) == (1.0, 1.0)
+
+
+def test_rates_and_shares_are_compared_beyond_chance(tmp_path: Path) -> None:
+    found = {n: Tally("label", bench.HEADRACE, 25, planted=25, found=n) for n in (25, 22, 5)}
+    base = made(quiet(5), found[25])
+    others = {"as before": made(quiet(7), found[22]), "worse": made(quiet(40), found[5])}
+    save(base, tmp_path / "base.json")
+    for name, other in others.items():
+        save(other, tmp_path / "other.json")
+        told = compare_files(tmp_path / "base.json", tmp_path / "other.json").changes
+        assert [c.metric for c in told] == [
+            "payments: false alarms per 30 days", "label: share found"
+        ]  # fmt: skip
+        assert [c.changed for c in told] == [name == "worse"] * 2
+    same = results.compare(made(quiet(0)), made(quiet(0))).changes
+    assert not any(change.changed for change in same)
+
+
 def test_the_command_keeps_and_shows_what_was_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quiet = Tally("payments", bench.ALWAYS, runs=3, days=90.0, false=6)
+    calm = Tally("payments", bench.ALWAYS, runs=3, days=90.0, false=6)
     planted = Tally("payments, label", bench.ALWAYS, runs=2, planted=2, found=1, delays=[4.5])
 
     def measure(seeds: int, workers: int, tell: Callable[[list[Tally]], None]) -> list[Tally]:
         assert (seeds, workers) == (3, 2)
-        tell([quiet, planted])
-        return [quiet, planted]
+        tell([calm, planted])
+        return [calm, planted]
 
     monkeypatch.setattr(command, "measure", measure)
     ran = CliRunner().invoke(app, ["drift", "--seeds", "3", "--out", str(tmp_path / "new")])
     assert ran.exit_code == 0, ran.output
     assert "4.5 d" in ran.output
-    kept = json.loads((tmp_path / "new" / "drift.json").read_text())
-    assert (kept[0]["case"], kept[0]["rate"]) == ("payments", 2.0)
+    kept = load(tmp_path / "new" / "drift.json", results.Drift)
+    assert kept.tallies == [calm, planted]
+    assert [(rate.case, rate.per_30_days) for rate in kept.rates] == [("payments", 2.0)]
+    assert kept.options == results.Options(seeds=3, first_quiet=FRESH, first_planted=CHANGED)
+    assert kept.machine.cores > 0
     assert (tmp_path / "new" / "drift.png").exists()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from benchmarks.commands import app
+from benchmarks.compare import compare_files
 from benchmarks.drift.worlds import EPOCH
 from benchmarks.learning.asked import Asked
 from benchmarks.routing import hidden
@@ -154,4 +156,8 @@ def test_the_command_measures_what_it_is_told(
         ran = CliRunner().invoke(app, ["routing", *options, "--out", str(tmp_path)])
         assert ran.exit_code == 0, ran.output
     assert told == [(5, 240, 400, None), (1, 150, 50, tmp_path), (1, 150, 7, None)]
-    assert (tmp_path / "routing.json").exists()
+    kept = msgspec.json.decode((tmp_path / "routing.json").read_bytes())
+    assert (kept["kind"], kept["seeds"]) == ("routing", 1)
+    assert kept["machine"]["cores"] > 0
+    with pytest.raises(ValueError, match=r"routing\.json is a result of routing; expected one of"):
+        compare_files(tmp_path / "routing.json", tmp_path / "routing.json")
