@@ -17,6 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -116,18 +117,41 @@ def scored(asked: Asked, outcome: Outcome, since: int) -> dict[str, float]:
     }
 
 
+def with_options(domain: Domain, given: Sequence[str]) -> Domain:
+    """The domain with options of learners set as LEARNER.OPTION=VALUE, the value as JSON.
+
+    Raises BadParameter for another form, a value that is no JSON, or a learner it has not.
+    """
+    learners = {spec.name: spec for spec in domain.learners}
+    for text in given:
+        place, _, value = text.partition("=")
+        name, _, option = place.partition(".")
+        if name not in learners or not option:
+            names = ", ".join(learners)
+            raise typer.BadParameter(f"{text!r}; expected LEARNER.OPTION=VALUE, learner of {names}")
+        try:
+            options = {**learners[name].options, option: msgspec.json.decode(value)}
+        except msgspec.DecodeError as error:
+            raise typer.BadParameter(f"{text!r}; expected a value as JSON: {error}") from error
+        learners[name] = replace(learners[name], options=options)
+    return replace(domain, learners=tuple(learners.values()))
+
+
 def main(
     domain: Annotated[str, typer.Option(help="Whose data and learners.")] = "flights",
     days: Annotated[float | None, typer.Option(help="How much of the data.")] = None,
     start: Annotated[str | None, typer.Option(help="Date to begin at.")] = None,
     since: Annotated[str, typer.Option(help="Score questions asked from here on.")] = "2013-10-01",
     learner: Annotated[list[str] | None, typer.Option(help="Only these learners.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="Set for a learner: challenger.size=100000.")
+    ] = None,
     without: Annotated[list[str] | None, typer.Option(help="Columns to blank, as globs.")] = None,
     vectors: Annotated[Path | None, typer.Option(help="Folder that keeps the vectors.")] = None,
     seed: Annotated[int, typer.Option(help="Of learners with chance in them.")] = 0,
 ) -> None:
     """Quality of each learner on the answers it could have served, and what they cost."""
-    declared = load_domain(domain)
+    declared = with_options(load_domain(domain), option or [])
     began = time.perf_counter()
     asked = blanked(collect(declared, days, start, vectors), without or [])
     console = Console()

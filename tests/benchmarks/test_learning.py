@@ -155,3 +155,20 @@ def test_silence_until_the_deadline_means_what_the_domain_says(
         stream.append(Stamped(came[1], "labels", "label", label))
     asked = asked_of(flights, stream)
     np.testing.assert_array_equal([asked.label[0], asked.labelled[0]], settled)
+
+
+def test_options_of_learners_can_be_set_for_a_run() -> None:
+    domain = load_domain("flights")
+    changed = learning.with_options(
+        domain, ["challenger.size=100000", "stack.spread=0.05", "stack.drift=1e-7"]
+    )
+    before, after = ({s.name: s.options for s in d.learners} for d in (domain, changed))
+    assert after["challenger"] == {**before["challenger"], "size": 100_000}
+    assert after["stack"] == {**before["stack"], "spread": 0.05, "drift": 1e-7}
+    assert {name for name in before if before[name] != after[name]} == {"challenger", "stack"}
+
+
+@pytest.mark.parametrize("given", ["oracle.size=1", "challenger=1", "challenger.size", "stack.a=b"])
+def test_an_option_of_another_form_is_named_with_what_is_expected(given: str) -> None:
+    with pytest.raises(typer.BadParameter, match=rf"'{given}'; expected"):
+        learning.with_options(load_domain("flights"), [given])
