@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from benchmarks.routing.logs import Case
 
 
 def routing(
@@ -16,6 +20,10 @@ def routing(
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path(
         "reports/bench/routing"
     ),
+    case: Annotated[
+        list[str] | None,
+        typer.Option(help="Only the intervals, of logs with this in their name; more than once."),
+    ] = None,
     answers: Annotated[
         Path | None, typer.Option(help="Folder that keeps learners' answers.")
     ] = None,
@@ -26,13 +34,29 @@ def routing(
       headrace bench routing                          5 worlds, 400 logs of each case
       headrace bench routing --quick                  one short world
       headrace bench routing --answers .headrace      learners' answers kept for the next time
+      headrace bench routing --case 160,000 --logs 2000
     """
     from benchmarks.routing import run
     from benchmarks.routing.worlds import DAYS
 
-    found = run.quick(logs, answers) if quick else run.measure(seeds, DAYS, logs, answers)
+    if case:
+        found = run.intervals(_chosen(case), logs, answers)
+    elif quick:
+        found = run.quick(logs, answers)
+    else:
+        found = run.measure(seeds, DAYS, logs, answers)
     console = Console(width=120)
     for table in run.tables(found):
         console.print(table)
     run.keep(found, out)
     console.print(f"kept in {out}/", soft_wrap=True)
+
+
+def _chosen(words: Sequence[str]) -> list[Case]:
+    from benchmarks.routing.logs import CASES
+
+    for word in words:
+        if not any(word in each.name for each in CASES):
+            names = "; ".join(each.name for each in CASES)
+            raise typer.BadParameter(f"no log has {word!r} in its name; there are {names}")
+    return [each for each in CASES if any(word in each.name for word in words)]

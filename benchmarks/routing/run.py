@@ -18,10 +18,10 @@ from rich.table import Table
 
 from benchmarks.machine import facts
 from benchmarks.routing.hidden import SHARES, Lived, live
-from benchmarks.routing.logs import CASES, Covered, cover, pool
+from benchmarks.routing.logs import CASES, Case, Covered, cover, pool
 from benchmarks.routing.pictures import draw
 from benchmarks.routing.regret import RUNS, Regret, choices, regret
-from benchmarks.routing.worlds import MONEY, PLANTED, Arms, arms
+from benchmarks.routing.worlds import DAYS, MONEY, PLANTED, Arms, arms
 from benchmarks.storing import save
 
 QUICK_DAYS = 150
@@ -47,11 +47,11 @@ def regrets(worlds: Sequence[Arms]) -> dict[str, list[Regret]]:
     }
 
 
-def coverage(world: Arms, logs: int) -> list[Covered]:
+def coverage(world: Arms, logs: int, cases: Sequence[Case] = CASES) -> list[Covered]:
     """Of every case, by drawn logs."""
     held = pool(world, MONEY.threshold)
-    cases = track(CASES, "logs", console=Console(stderr=True))
-    return [row for case in cases for row in cover(held, case, logs)]
+    shown = track(cases, "logs", console=Console(stderr=True))
+    return [row for case in shown for row in cover(held, case, logs)]
 
 
 def hidden(seeds: int, days: int) -> list[Lived]:
@@ -69,13 +69,18 @@ def measure(seeds: int, days: int, logs: int, answers: Path | None) -> Found:
     return Found(seeds, days, found, covered, hidden(min(seeds, HIDDEN_SEEDS), days))
 
 
+def intervals(cases: Sequence[Case], logs: int, answers: Path | None) -> Found:
+    """These alone, on the first world."""
+    return Found(1, DAYS, {}, coverage(arms(0, DAYS, folder=answers), logs, cases), [])
+
+
 def quick(logs: int, answers: Path | None) -> Found:
     """All of it on one short world."""
     return measure(1, QUICK_DAYS, min(logs, QUICK_LOGS), answers)
 
 
 def keep(found: Found, folder: Path) -> None:
-    """Writes `routing.json` and `routing.png`."""
+    """Writes `routing.json`, and `routing.png` where there is regret to be seen."""
     kept = {
         "kind": "routing", "machine": facts(), "seeds": found.seeds, "days": found.days,
         "planted": PLANTED, "reward": asdict(MONEY),
@@ -84,12 +89,17 @@ def keep(found: Found, folder: Path) -> None:
         "hidden": [{**asdict(one), "name": one.name} for one in found.lived],
     }  # fmt: skip
     save(kept, folder / "routing.json")
-    draw(found.regret, found.covered, found.lived, PLANTED, folder / "routing.png")
+    if found.regret:
+        draw(found.regret, found.covered, found.lived, PLANTED, folder / "routing.png")
 
 
 def tables(found: Found) -> list[Table]:
     """What was found, for a person."""
-    return [regret_table(found.regret), coverage_table(found.covered), hidden_table(found.lived)]
+    return [
+        *([regret_table(found.regret)] if found.regret else []),
+        coverage_table(found.covered),
+        *([hidden_table(found.lived)] if found.lived else []),
+    ]
 
 
 def regret_table(found: Mapping[str, Sequence[Regret]]) -> Table:

@@ -141,6 +141,25 @@ def test_a_stopped_payment_teaches_nothing_but_a_share(monkeypatch: pytest.Monke
     assert found[0.2] == pytest.approx(found[None], rel=0.1)
 
 
+def test_intervals_of_some_logs_are_measured_alone(
+    world: Arms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "arms", lambda seed, days, folder: world)
+    given = ["routing", "--logs", "3", "--case", "canary", "--case", "all their days"]
+    ran = CliRunner().invoke(app, [*given, "--out", str(tmp_path)], env={"COLUMNS": "200"})
+    assert ran.exit_code == 0, ran.output
+    kept = msgspec.json.decode((tmp_path / "routing.json").read_bytes())
+    assert [row["case"] for row in kept["coverage"]] == [
+        *["A/B of all arms, 600 customers with all their days"] * 2,
+        *["canary of 1 %, 2,500 units"] * 2,
+    ]
+    assert {row["logs"] for row in kept["coverage"]} == {3}
+    assert not (tmp_path / "routing.png").exists()
+    ran = CliRunner().invoke(app, ["routing", "--case", "lottery"], env={"COLUMNS": "900"})
+    assert ran.exit_code == 2
+    assert "no log has 'lottery' in its name; there are A/B of all arms, 2,500" in ran.output
+
+
 def test_the_command_measures_what_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
