@@ -76,7 +76,9 @@ def compare(a: Drift, b: Drift, confidence: float = 0.99) -> Comparison:
         method=f"exact intervals of Poisson rates and of shares, {confidence * 100:g} %",
         unlike=unlike(a, b, ("seeds",)),
         changes=[_change(*pair, level) for pair in pairs],
-        notes=["streams of the same seeds are judged as if they were others: small changes go unseen"],
+        notes=[
+            "streams of the same seeds are judged as if they were others: small changes go unseen"
+        ],
     )
 
 
