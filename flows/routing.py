@@ -5,14 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from flows.checks import checked, event_time, fault
-from flows.merge import AT_ONCE
+from flows.checks import Time, checked, event_time, fault
 from flows.parts import MergedPart, OnePart, Positions
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
@@ -24,13 +24,14 @@ from schemas.avro import CORE
 from schemas.declare import Domain
 
 STREAMS = {
-    "routes": ("policy", "route"),
-    "examples": ("example",),
-    "scores": ("score",),
-    "predictions": ("prediction",),
+    "policies": "policy",
+    "examples": "example",
+    "scores": "score",
+    "predictions": "prediction",
 }
-"""The topics that are read, and the records that belong in each; of equal times the first first."""
+"""The topics that are read, and the record that belongs in each; of equal times the first first."""
 KEY = "route"
+_SINCE: Time = itemgetter("since")
 
 
 class Batch(NamedTuple):
@@ -46,9 +47,9 @@ class RoutingPart(MergedPart):
     def __init__(self, reading: Reading, resume: Positions | None) -> None:
         wrong = partial(_wrong, reading.domain)
         decoding = {}
-        for stream, names in STREAMS.items():
-            batch = reading.decoder({name: CORE[name] for name in names}).batch
-            time = _since if stream == "routes" else event_time
+        for stream, name in STREAMS.items():
+            batch = reading.decoder({name: CORE[name]}).batch
+            time = _SINCE if name == "policy" else event_time
             decoding[stream] = checked(reading.flow, batch, wrong, time)
         super().__init__(reading, decoding, resume)
 
@@ -56,16 +57,11 @@ class RoutingPart(MergedPart):
         """One batch, or none."""
         batch = Batch([], [])
         for _, name, record in self.take():
-            if not name:
-                batch.dead.append(record)
-            elif name != "route":  # what this flow has written itself
+            if name:
                 batch.entries.append((name, record))
+            else:
+                batch.dead.append(record)
         return [batch] if batch.entries or batch.dead else []
-
-
-def _since(record: Mapping[str, Any]) -> int:
-    """When a policy begins; a route has no such time, and is passed over."""
-    return int(record.get("since", AT_ONCE))
 
 
 def _wrong(domain: Domain, name: str, record: Mapping[str, Any]) -> str:

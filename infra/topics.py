@@ -14,6 +14,7 @@ STREAMS = (
     "requests",
     "predictions",
     "labels",
+    "policies",
     "examples",
     "scores",
     "models",

@@ -1,8 +1,8 @@
 """Several endpoint processes on one port, watched by this one.
 
-The kernel deals connections out among them (SO_REUSEPORT). Each follows the same compacted topics,
-so they agree on models and routes as soon as they have read them; what depends on the request
-alone, such as the arm of a sticky policy, is the same in each. Their metrics are one page.
+The kernel deals connections out among them (SO_REUSEPORT). Each follows the same topics, so
+they agree on models and routes as soon as they have read them; what depends on the request alone,
+such as the arm of a sticky policy, is the same in each. Their metrics are one page.
 """
 
 from __future__ import annotations

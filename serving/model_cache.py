@@ -29,7 +29,7 @@ class ModelCache(Follower):
     """The models that can answer, by name; the built-in base rate is always among them."""
 
     def __init__(self, settings: Settings, domain: Domain, registry: Registry) -> None:
-        super().__init__(settings, domain, registry, "models", ("model",))
+        super().__init__(settings, domain, registry, {"models": "model"})
         self.base = base_rate(domain)
         self._models: Mapping[str, Model] = MappingProxyType({self.base.name: self.base})
 
@@ -42,7 +42,7 @@ class ModelCache(Follower):
         """What `/models` says, by name."""
         return [self._models[name].document() for name in sorted(self._models)]
 
-    def _take(self, key: str, messages: deque[Message]) -> None:
+    def _take(self, topic: str, key: str, messages: deque[Message]) -> None:
         """Builds the newest snapshot of a learner that is fit, only now at the topic's end."""
         while messages:
             message = messages.pop()
@@ -53,12 +53,12 @@ class ModelCache(Follower):
                 self._swap_in(self._build(key, message))
                 return
             except (SnapshotRefused, Unreadable) as fault:
-                place = f"{self._topic} at {message.offset()}"
+                place = f"{topic} at {message.offset()}"
                 _log.warning("snapshot of %s refused (%s): %s", key, place, fault)
                 metrics.SNAPSHOTS_REFUSED.labels(fault.reason).inc()
 
     def _build(self, name: str, message: Message) -> Model:
-        model = load(self._decode(message.value())[1], self._domain)
+        model = load(self._decode(message), self._domain)
         if model.name != name:
             raise SnapshotRefused("key", f"it names {model.name!r}")
         return model

@@ -1,4 +1,4 @@
-"""What `headrace route` does: reads the routes, asks for another policy, judges from the log."""
+"""What `headrace route` does: reads what holds, asks for another policy, judges from the log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from confluent_kafka import Message
 
 from infra import inspection, kafka
 from infra.decoding import Decoder
@@ -32,24 +34,30 @@ class Newest(NamedTuple):
 
 
 def newest(settings: Settings, domain: Domain) -> Newest:
-    """What stands on the topic of routes."""
-    topic = domain.topic("routes")
-    found = kafka.newest_by_key(settings, topic).values()
-    schemas = {name: CORE[name] for name in ("policy", "route")}
-    decoder = Decoder(schemas, registry(settings), "route")
-    good, _ = decoder.batch(topic, 0, [raw_of(message) for message in found])
-    routes = [record for name, record, _ in good if name == "route"]
-    policies = [record for name, record, _ in good if name == "policy"]
+    """What stands on the topics of policies and routes."""
+    topic, asked = domain.topic("routes"), domain.topic("policies")
+    routes = _records(settings, topic, "route", kafka.newest_by_key(settings, topic).values())
+    policies = _records(settings, asked, "policy", kafka.read_topic(settings, asked))
     version = max((policy["version"] for policy in policies), default=0)
     return Newest(routes[0] if routes else None, _possible(domain, policies), version)
 
 
+def _records(
+    settings: Settings, topic: str, name: str, messages: Iterable[Message]
+) -> list[dict[str, Any]]:
+    """Those of a topic's messages that are records of that name."""
+    decoder = Decoder({name: CORE[name]}, registry(settings), "route")
+    good, _ = decoder.batch(topic, 0, [raw_of(message) for message in messages])
+    return [record for _, record, _ in good]
+
+
 def _possible(domain: Domain, policies: Iterable[Mapping[str, Any]]) -> list[PolicySpec]:
-    found = []
+    """Those that the domain can have; the first of a version, as the flow does."""
+    found: dict[int, PolicySpec] = {}
     for policy in policies:
         with suppress(PolicyError):  # the flow has buried it
-            found.append(spec_of(domain, policy))
-    return found
+            found.setdefault(policy["version"], spec_of(domain, policy))
+    return list(found.values())
 
 
 def asked_for(domain: Domain, policies: Sequence[PolicySpec]) -> PolicySpec:
@@ -67,15 +75,17 @@ def ask(
 ) -> PolicySpec:
     """Publishes another policy; raises PolicyError.
 
-    It holds from the newest asked time on, or from what the flow knows where that is later. Its key
-    has its version: compaction keeps every policy, as one is begun where the one before has led.
-    One that the domain cannot have, though it stands on the topic, does not stand in the way.
+    It holds from the newest asked time on, or from what the flow knows or the policy before began
+    where that is later: the flow of a new generation may know less. One that the domain cannot
+    have, though it stands on the topic, does not stand in the way.
     """
     before = newest(settings, domain)
-    since = max(newest_asked(settings, domain) + 1, before.route["time"] if before.route else 0)
+    known = before.route["time"] if before.route else 0
+    last = asked_for(domain, before.policies).since
+    since = max(newest_asked(settings, domain) + 1, known, last)
     spec = checked(domain, PolicySpec(name, before.version + 1, since, arms_of(arms), options, by))
     sender = Sender(settings, domain, registry(settings))
-    sender.send("routes", "policy", spec.record(), f"policy@{spec.version}")
+    sender.send("policies", "policy", spec.record(), spec.logged)
     sender.flush()
     return spec
 
@@ -99,9 +109,9 @@ def newest_asked(settings: Settings, domain: Domain) -> int:
     partitions = range(kafka.partitions_of(settings, topic))
     spans = inspection.spans(settings, topic, partitions)
     starts = {p: max(low, high - 1) for p, (low, high) in spans.items()}
-    decoder = Decoder({"prediction": CORE["prediction"]}, registry(settings), "route")
-    raws = [raw_of(message) for message in kafka.read_topic(settings, topic, start=starts)]
-    return max((record["time"] for _, record, _ in decoder.batch(topic, 0, raws).good), default=0)
+    messages = kafka.read_topic(settings, topic, start=starts)
+    found = _records(settings, topic, "prediction", messages)
+    return max((record["time"] for record in found), default=0)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ class Service:
             reasons.append("the models topic is not read yet" + (f": {fault}" if fault else ""))
         if not self.routes.caught_up.is_set():
             fault = self.routes.fault
-            reasons.append("the routes topic is not read yet" + (f": {fault}" if fault else ""))
+            reasons.append("routes and policies are not read yet" + (f": {fault}" if fault else ""))
         if not self.log.is_open:
             fault = self._log_fault
             reasons.append("the prediction log is not open yet" + (f": {fault}" if fault else ""))

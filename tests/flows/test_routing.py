@@ -67,6 +67,11 @@ def bare(log: Log) -> dict[str, Any]:
     return record
 
 
+def asked_for(log: Log, spec: PolicySpec) -> None:
+    log.sender.send("policies", "policy", spec.record(), spec.logged)
+    log.sender.flush()
+
+
 def newest(log: Log) -> dict[str, Any]:
     return log.read("routes")[-1]
 
@@ -97,13 +102,13 @@ def test_a_policy_is_taken_up_and_impossible_ones_are_buried(log: Log) -> None:
     unsure = {**right, "version": 3, "arms": [{"arm": "tree", "share": math.nan}]}
     twice = {**right, "version": 4, "arms": right["arms"] * 2}
     for record in (right, wrong, unsure, twice):
-        log.sender.send("routes", "policy", record, "policy")
+        log.sender.send("policies", "policy", record, None)
     log.sender.flush()
     run("routing", log.settings, until_end=True, domain=log.domain)
     details = [letter["detail"] for letter in log.read("dead-letters")]
     for detail, said in zip(details, ("did you mean 'split'", "finite", "twice"), strict=True):
         assert said in detail
-    found = [each for each in log.read("routes") if "editions" in each][-1]
+    found = newest(log)
     assert (found["policy"], found["version"]) == ("split", 1)
     assert found["editions"][-1]["shares"] == {ANY: {"tree": 0.25, "logistic": 0.75}}
 
@@ -116,22 +121,29 @@ def test_policies_are_taken_up_when_they_begin_wherever_they_stand(log: Log) -> 
     begins = [START + 5 * MINUTE, START + 12 * MINUTE]
     log.domain, arms = routed(log.domain), {"base-rate": 1.0, "tree": 1.0}
     for version, name in enumerate(("canary", "split"), 1):
-        spec = PolicySpec(name, version, begins[version - 1], arms)
-        log.sender.send("routes", "policy", spec.record(), f"policy@{version}")
-    log.sender.flush()
+        asked_for(log, PolicySpec(name, version, begins[version - 1], arms))
     learned(log, 1_200, canary=range(*begins))
     run("routing", log.settings, until_end=True, domain=log.domain, batch=200)
-    found = [each for each in log.read("routes") if "editions" in each]
+    found = log.read("routes")
     assert ["tree"] in [each["withdrawn"] for each in found if each["version"] == 1]
     assert found[-1]["editions"][-1]["policy"] == "split@2"
 
 
-def test_a_new_generation_comes_to_the_same_route(log: Log) -> None:
+def test_a_new_generation_begins_with_the_policies_of_the_first(log: Log) -> None:
+    """Its examples and scores are its own; here those of the first are copied."""
     learned(log, 1_200)
-    again = log.settings.model_copy(update={"generation": "again"})
-    for settings in (log.settings, again):
-        run("routing", settings, until_end=True, domain=log.domain, batch=333)
-    assert newest(log) == bare(log)
+    arms = {"tree": 1.0, "logistic": 3.0}
+    asked_for(log, PolicySpec("split", 1, START + 10 * MINUTE, arms))
+    run("routing", log.settings, until_end=True, domain=log.domain)
+    again = Log(
+        log.settings.model_copy(update={"generation": "again"}),
+        replace(log.domain, generation="again"),
+    )
+    again.write("examples", "example", log.read("examples"), key="id")
+    again.write("scores", "score", log.read("scores"), key="id")
+    run("routing", again.settings, until_end=True, domain=again.domain, batch=333)
+    assert newest(again)["policy"] == "split"
+    assert newest(again) == newest(log)
 
 
 def test_it_explores_by_the_very_watch_that_shows_the_alarms(

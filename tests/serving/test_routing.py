@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from infra import kafka, topics
+from infra import topics
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
+from online_models.routes.route import Edition
 from online_models.routes.specs import ANY, PolicySpec
 from schemas.declare import DAY, HOUR, Domain, Routing
 from serving import route_desk
@@ -59,14 +60,15 @@ def route(*editions: tuple[int, dict[str, float]], version: int = 0) -> dict[str
 
 @dataclasses.dataclass
 class World:
-    """A topic of routes and two servers that follow it."""
+    """The topics of policies and routes, and two servers that follow them."""
 
     domain: Domain
     sender: Sender
     caches: list[RouteCache]
 
-    def publish(self, name: str, record: dict[str, Any], key: str = "") -> None:
-        self.sender.send("routes", name, record, key or name)
+    def publish(self, name: str, record: dict[str, Any]) -> None:
+        stream = {"policy": "policies", "route": "routes"}[name]
+        self.sender.send(stream, name, record, name)
         self.sender.flush()
 
     def routers(self) -> list[RoutedRouter]:
@@ -153,7 +155,7 @@ def test_policies_hold_before_the_flow_has_taken_them_up(world: World) -> None:
         for n, arm in enumerate(("tree", "logistic"), 1)
     ]
     for spec in reversed(asked_for):
-        world.publish("policy", spec.record(), f"policy@{spec.version}")
+        world.publish("policy", spec.record())
     world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 3)
     router = world.routers()[1]
     held = [router.choose(asked(n, START + 12 * HOUR), MODELS) for n in range(1_000)]
@@ -168,18 +170,51 @@ def test_policies_hold_before_the_flow_has_taken_them_up(world: World) -> None:
     assert [cache.route for cache in world.caches] == before
 
 
-def test_a_policy_that_is_asked_for_keeps_those_before_on_the_compacted_topic(
+def test_a_policy_is_asked_for_behind_those_before_and_what_the_flow_knows(
     world: World, settings: Settings
 ) -> None:
     world.publish("policy", PolicySpec("fixed", 1, 1, {"tree": 1.0}).record())
     world.publish("route", route((START - DAY, SHARES), version=1))
     for arm in ("logistic", "tree"):
         route_desk.ask(settings, world.domain, "fixed", arm, {}, "")
-    kept = kafka.newest_by_key(settings, world.domain.topic("routes"))
-    assert set(kept) == {b"policy", b"route", b"policy@2", b"policy@3"}
     found = route_desk.newest(settings, world.domain)
     assert [spec.logged for spec in found.policies] == ["fixed@1", "fixed@2", "fixed@3"]
     assert {spec.since for spec in found.policies[1:]} == {START}, "what the flow knows"
+
+
+def test_a_new_generation_begins_with_the_policies_of_the_first(
+    world: World, settings: Settings
+) -> None:
+    """Before its flow has made a route; what is asked for there lies after what was."""
+    world.publish("route", route((START - DAY, SHARES)))
+    route_desk.ask(settings, world.domain, "fixed", "tree", {}, "")
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 2)
+    again = dataclasses.replace(world.domain, generation="again")
+    topics.create_topics(settings, again)
+    cache = RouteCache(settings, again, registry(settings))
+    cache.start()
+    try:
+        assert cache.caught_up.wait(10)
+        assert cache.route
+        assert [(e.policy, e.since) for e in cache.route.editions] == [("fixed@1", START)]
+    finally:
+        cache.stop()
+    spec = route_desk.ask(settings, again, "fixed", "logistic", {}, "")
+    assert (spec.version, spec.since) == (2, START)
+    last = Edition(START, spec.logged, {ANY: {"logistic": 1.0}})
+    world.until(lambda each: each.route is not None and each.route.editions[-1] == last)
+
+
+def test_of_two_policies_of_one_version_the_first_counts_everywhere(
+    world: World, settings: Settings
+) -> None:
+    for arm in ("tree", "logistic", "tree", "logistic", "logistic"):
+        world.publish("policy", PolicySpec("fixed", 1, START, {arm: 1.0}).record())
+    world.publish("route", route((START - DAY, SHARES)))
+    world.until(lambda cache: cache.route is not None and len(cache.route.editions) == 2)
+    assert {router.choose(asked(1), MODELS).arm for router in world.routers()} == {"tree"}
+    [found] = route_desk.newest(settings, world.domain).policies
+    assert dict(found.arms) == {"tree": 1.0}
 
 
 def test_a_wrong_policy_on_the_topic_does_not_keep_the_next_from_being_asked_for(
