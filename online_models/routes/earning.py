@@ -7,23 +7,22 @@ matter how the scores of different arms interleave, nor where a batch begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from online_models.routes.canary import Canary
 from online_models.routes.earned import Earned
 from online_models.routes.exploring import Exploring
-from online_models.routes.ledgers import Capture, Known, Ledger
+from online_models.routes.ledgers import Known, Ledgers
+from online_models.routes.record import record_of
 from online_models.routes.rewards import Reward, reward_of
-from online_models.routes.route import Edition, begun
+from online_models.routes.route import Edition, begun, deciding
 from online_models.routes.specs import ANY, PolicySpec, declared, shares, spec_of
 from schemas.declare import Domain
 
 REMEMBERED = 50_000
 """Examples that are known again at most: for second copies, corrections, and scores that follow.
 Corrections of older ones come too late to count."""
-PATIENCE = 10_000
-"""Examples by which an arm may be behind before editions are made without it."""
 
 Record = Mapping[str, Any]
 Entry = tuple[str, Record]
@@ -39,15 +38,12 @@ class Earnings:
         self._shadow = domain.routing.feedback == "shadow"
         self._keep_all = keep_all
         self._specs: list[PolicySpec] = [declared(domain)]  # the one that holds, and what is asked
-        self._ledgers: dict[str, Ledger] = {}
+        self._ledgers = Ledgers()
         self._known: dict[str, Known] = {}
         self._waiting: dict[str, dict[str, float]] = {}
         self._number = 0
-        self._published = -1
-        self._captured: dict[str, Capture] = {}
         self._canaries: dict[int, Canary | None] = {0: Canary.of(self._specs[0])}
         self._exploring = Exploring.of(domain, seed)
-        self._time = 0
         self.editions: list[Edition] = []
         self._changed = False
 
@@ -111,8 +107,7 @@ class Earnings:
             for arm, probability in self._waiting.pop(example["id"], {}).items():
                 self._answer(known, arm, probability)
         else:
-            for ledger in self._ledgers.values():
-                ledger.reach(known, self._tick(known))
+            self._ledgers.reach([*self._ledgers.of], known, self._tick(known))
             self._answer(known, example["arm"], example["probability"])
 
     def _entered(self, example: Record) -> Known:
@@ -144,7 +139,7 @@ class Earnings:
 
     def _answer(self, known: Known, arm: str, probability: float) -> None:
         """An arm's answer to an example earns its reward."""
-        self._ledgers.setdefault(arm, Ledger()).reach(known, self._tick(known))
+        self._ledgers.reach([arm], known, self._tick(known))
         known.answers[arm] = probability
         self._earn(known, arm, 1.0)
         self._try(known, arm, 1.0)
@@ -162,13 +157,10 @@ class Earnings:
         self._try(known, None, 1.0)
 
     def _earn(self, known: Known, arm: str, sign: float) -> None:
-        ledger, half_life = self._ledgers[arm], self._domain.routing.half_life
         reward, weight = self._worth(known, known.answers[arm]), sign * known.weight
         gained = reward - self._worth(known, known.served) if self._shadow else reward
-        for context in known.contexts:
-            earned = ledger.earned.get(context, Earned())
-            ledger.earned[context] = earned.add(gained, known.time, half_life, weight)
-        ledger.rewards = ledger.rewards.add(reward, known.time, half_life, weight)
+        half_life = self._domain.routing.half_life
+        self._ledgers.of[arm].earn(known, gained, reward, weight, half_life)
 
     def _worth(self, known: Known, probability: float) -> float:
         return self._reward.of(probability, known.label, known.stake)
@@ -194,20 +186,16 @@ class Earnings:
         return known.time // self._domain.routing.every
 
     def _publish(self) -> None:
-        """Makes the editions of all ticks that every running arm has come to."""
-        front = max((ledger.number for ledger in self._ledgers.values()), default=0)
-        running = [one for one in self._awaited() if front - one.number <= PATIENCE]
-        reached = min((-1 if one.tick is None else one.tick for one in running), default=-1)
-        ticks = {c.tick for one in running for c in one.captures if c.tick <= reached}
-        for tick in sorted(tick for tick in ticks if tick > self._published):
-            self._begin(tick * self._domain.routing.every)
-            self._published = tick
-            for arm, ledger in self._ledgers.items():
-                while ledger.captures and ledger.captures[0].tick <= tick:
-                    self._captured[arm] = ledger.captures.popleft()
-            self._time = tick * self._domain.routing.every
-            self._edit(self._time + self._domain.routing.every)
-        self._begin((self._published + 1) * self._domain.routing.every)
+        """Makes the editions of all ticks that the arms have come to.
+
+        Where all of them are scored, every learner is waited for.
+        """
+        every = self._domain.routing.every
+        for tick in self._ledgers.ticks(self._domain.learner_names if self._shadow else ()):
+            self._begin(tick * every)
+            self._ledgers.capture(tick)
+            self._edit((tick + 1) * every)
+        self._begin((self._ledgers.tick + 1) * every)
 
     def _begin(self, until: int) -> None:
         """Begins the policies that were asked for to hold from before `until`, as servers have.
@@ -218,13 +206,6 @@ class Earnings:
             del self._canaries[self._specs.pop(0).version]
             self.editions = begun(self.editions, self._specs[0], self.posteriors())
             self._changed = True
-
-    def _awaited(self) -> list[Ledger]:
-        """The accounts that an edition waits for: every learner scores every example."""
-        if not self._shadow:
-            return list(self._ledgers.values())
-        missing = set(self._domain.learner_names) - self._ledgers.keys()
-        return [*self._ledgers.values(), *(Ledger() for _ in missing)]
 
     def _turn(self, time: int) -> None:
         """A canary has changed: an edition at once, for units that begin from now on.
@@ -247,7 +228,7 @@ class Earnings:
         self.editions.append(Edition(since, spec.logged, self._shares(spec)))
         self._changed = True
         if not self._keep_all:
-            self._forget()
+            self.editions = deciding(self.editions, self._domain.routing)
 
     def _shares(self, spec: PolicySpec) -> dict[str, dict[str, float]]:
         canary = self._canaries[spec.version]
@@ -260,44 +241,15 @@ class Earnings:
 
     def posteriors(self) -> dict[str, dict[str, Earned]]:
         """What the arms had earned as of the newest edition, by context and arm."""
-        half_life = self._domain.routing.half_life
-        found: dict[str, dict[str, Earned]] = {}
-        for arm in sorted(self._captured):
-            for context, earned in sorted(self._captured[arm].earned.items()):
-                found.setdefault(context, {})[arm] = earned.at(self._time, half_life)
-        return found
+        return self._ledgers.posteriors(self._time, self._domain.routing.half_life)
 
-    def _forget(self) -> None:
-        """Drops editions by which no unit can be decided any more."""
-        oldest = self.editions[-1].since - self._domain.routing.sticky_for
-        oldest -= self._domain.routing.every
-        while len(self.editions) > 1 and self.editions[1].since <= oldest:
-            del self.editions[0]
+    @property
+    def _time(self) -> int:
+        """Of the newest edition's tick, in ms; 0 before the first."""
+        return max(self._ledgers.tick, 0) * self._domain.routing.every
 
     def _record(self) -> dict[str, Any]:
-        """A record of `route.avsc`."""
         spec = self._specs[0]
-        canary = self._canaries[spec.version]
-        return {
-            "time": self._time,
-            "policy": spec.name,
-            "version": spec.version,
-            "posteriors": self._posterior_records(),
-            "editions": [edition._asdict() for edition in self.editions],
-            "withdrawn": list(canary.withdrawn) if canary else [],
-            "stage": canary.stage if canary else -1,
-            "outcome": canary.outcome if canary else "",
-            "reason": canary.reason if canary else "",
-        }
-
-    def _posterior_records(self) -> Sequence[dict[str, Any]]:
-        return [
-            {
-                "arm": arm,
-                "context": context,
-                **earned._asdict(),
-                "reward": self._captured[arm].reward if context == ANY else earned.mean,
-            }
-            for context, arms in self.posteriors().items()
-            for arm, earned in arms.items()
-        ]
+        canary, rewards = self._canaries[spec.version], self._ledgers.rewards()
+        posteriors = self.posteriors()
+        return record_of(self._time, spec, canary, self.editions, posteriors, rewards)

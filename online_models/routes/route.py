@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from online_models.routes.earned import Earned
 from online_models.routes.policies import Distribution, choose, lot
 from online_models.routes.specs import ANY, PolicySpec, Posteriors, shares
-from schemas.declare import Domain
+from schemas.declare import Domain, Routing
 
 
 class Edition(NamedTuple):
@@ -155,3 +155,10 @@ def begun(editions: Sequence[Edition], spec: PolicySpec, earned: Posteriors) -> 
     before = [each for each in editions if each.since < spec.since]
     before = before or [each._replace(since=spec.since) for each in editions[:1]]
     return [*before, Edition(spec.since, spec.logged, shares(spec, earned))]
+
+
+def deciding(editions: Sequence[Edition], routing: Routing) -> list[Edition]:
+    """Those by which a unit may still be decided when the newest begins."""
+    oldest = editions[-1].since - routing.sticky_for - routing.every
+    passed = sum(each.since <= oldest for each in editions[1:])
+    return list(editions[passed:])

@@ -160,7 +160,7 @@ def test_copies_of_scores_that_come_before_their_example_earn_once() -> None:
 
 
 def test_a_slow_arm_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("online_models.routes.earning.PATIENCE", 100)
+    monkeypatch.setattr("online_models.routes.ledgers.PATIENCE", 100)
     domain = domain_of()
     entries = stream(domain, 300)
     flow = Earnings(domain, 1)
