@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -77,13 +77,13 @@ def of_topic(settings: Settings, domain: Domain, words: str) -> Questions:
     if partition and int(partition) not in all_of_it:
         raise NoSuchRange(f"{topic} has partitions 0 to {len(all_of_it) - 1}, not {partition}")
     which = [int(partition)] if partition else all_of_it
-    spans = inspection.spans(settings, topic, which).values()
-    size = sum(
-        len(range(max(low, start or 0), min(high, high if end is None else end)))
-        for low, high in spans
-    )
-    read = [0]
-    return Questions(_read(settings, domain, topic, which, start, end, read), size, lambda: read[0])
+    ranges = {
+        p: range(max(low, start or 0), min(high, high if end is None else end))
+        for p, (low, high) in inspection.spans(settings, topic, which).items()
+    }
+    held = {p: offsets for p, offsets in ranges.items() if offsets}
+    size, read = sum(map(len, held.values())), [0]
+    return Questions(_read(settings, domain, topic, held, read), size, lambda: read[0])
 
 
 def _offsets(words: str, offsets: str) -> tuple[int | None, int | None]:
@@ -105,21 +105,14 @@ def _refused(words: str) -> NoSuchRange:
 
 
 def _read(
-    settings: Settings,
-    domain: Domain,
-    topic: str,
-    partitions: Iterable[int],
-    start: int | None,
-    end: int | None,
-    read: list[int],
+    settings: Settings, domain: Domain, topic: str, held: Mapping[int, range], read: list[int]
 ) -> Iterator[Question | BadRow]:
     """Partition after partition, so that the same range gives the same order."""
     schemas = {"request": domain.schemas["request"]}
     decoder = Decoder(schemas, registry(settings), "predict")
-    for partition in partitions:
-        first = {} if start is None else {partition: start}
-        messages = kafka.read_topic(settings, topic, [partition], first)
-        within = (raw_of(m) for m in messages if end is None or m.offset() < end)
+    for partition, offsets in held.items():
+        messages = kafka.read_topic(settings, topic, [partition], {partition: offsets.start})
+        within = (raw_of(m) for m in messages if m.offset() in offsets)
         while raws := list(islice(within, _READ)):
             found: dict[int, Question | BadRow] = {}
             good, dead = decoder.batch(topic, partition, raws)

@@ -133,6 +133,20 @@ def test_a_range_of_a_topic_is_answered_and_logged_where_asked(
     assert len(list(inspection.read(made.settings, made.domain, "predictions"))) == len(after)
 
 
+def test_partitions_that_end_before_a_range_begins_have_nothing_to_answer(
+    made: World, tmp_path: Path
+) -> None:
+    topic = made.domain.topic("predictions")
+    sizes = {p: end for p, (_, end) in inspection.spans(made.settings, topic, range(4)).items()}
+    start = min(sizes.values()) + 1
+    asked = bulk.of_topic(made.settings, made.domain, f"predictions:{start}-")
+    done = score(made, asked, tmp_path / "some.jsonl")
+    left = sum(max(size - start, 0) for size in sizes.values())
+    assert (asked.size, asked.done(), done.bad.number) == (left, left, left)
+    beyond = bulk.of_topic(made.settings, made.domain, "requests:1000000-")
+    assert score(made, beyond, tmp_path / "none.jsonl").answers == 0
+
+
 @pytest.mark.parametrize(
     "words",
     ["requests:5", "requests:a-b", "requests/x", "requests/9:0-1", "requests:²-3", "requests:9-2"],
