@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     generation: str = Field(
         default=FIRST,
         description="Names one build of the views (Redis, models, routes), beside others.",
-        pattern=r"^[\w.-]+$",
+        pattern=r"^[A-Za-z0-9._-]+$",  # it stands in the names of topics
     )
     partitions: int = Field(
         default=4, ge=1, description="Partitions of events, predictions and labels."
