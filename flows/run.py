@@ -17,7 +17,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows import drift, features, learning, routing, sampling
 from flows.reading import BATCH, IDLE, PATIENT_IDLE, Reading
-from infra import garbage, kafka, metrics, signals
+from infra import garbage, metrics, signals, topics
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings, domain_of
 from online_models.learners import make_all
@@ -80,7 +80,7 @@ def run(
         raise UnknownFlow(f"no flow {name!r}; there are {', '.join(FLOWS)}{near}")
     domain = domain or domain_of(settings)
     make_all(domain)
-    kafka.partitions_of(settings, domain.topic("events"))  # told here, it needs no traceback
+    topics.check(settings, domain)  # told here, it needs no traceback
     flow = FLOWS[name]
     most = batch or flow.batch
     reading = Reading(settings, domain, registry(settings), name, until_end, most, flow.rest)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from infra.kafka import LARGEST_MESSAGE, fault, options, wait_ready
+from infra.kafka import (
+    LARGEST_MESSAGE,
+    UnknownTopic,
+    fault,
+    list_topics,
+    options,
+    wait_ready,
+)
 from infra.settings import Settings
 from schemas.declare import Domain
 
@@ -49,6 +56,17 @@ def create_topics(settings: Settings, domain: Domain) -> list[str]:
     if not settings.registry:
         wanted.append(of_schemas(settings))
     return create(settings, wanted)
+
+
+def check(settings: Settings, domain: Domain) -> None:
+    """Raises UnknownTopic naming those of the domain's topics that do not exist."""
+    there = list_topics(settings)
+    missing = [name for name in map(domain.topic, STREAMS) if name not in there]
+    if missing:
+        raise UnknownTopic(
+            f"no topic {', '.join(missing)} on {settings.brokers}; create it with "
+            "`headrace topics --create`"
+        )
 
 
 def of_schemas(settings: Settings) -> NewTopic:

@@ -18,7 +18,7 @@ from typing import Any
 import faust
 from faust.types import EventT
 
-from infra import kafka, metrics
+from infra import kafka, metrics, topics
 from infra.dead_letters import dead_letter, key_of
 from infra.decoding import Decoder
 from infra.kafka import Raw
@@ -67,7 +67,7 @@ class Streaming:
         Raises NotReady, LogError, or Undelivered where an answer was lost: nothing later than it
         is committed then.
         """
-        kafka.partitions_of(self._settings, self._topic)
+        topics.check(self._settings, self._domain)
         await started(self.service, _READY_S)
         delivering = asyncio.create_task(self._deliver())
         delivering.add_done_callback(self._ended)

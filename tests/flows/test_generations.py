@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from flows.run import run
 from infra import topics
+from infra.kafka import UnknownTopic
 from infra.settings import FIRST, Settings, domain_of
 from schemas.declare import VIEWS
 from tests.flows.logs import Log, ask
@@ -47,3 +50,11 @@ def test_the_first_generation_has_plain_topics_and_others_their_own_of_views(
     for stream in topics.STREAMS:
         assert first.topic(stream) == f"flights.{stream}"
         assert second.topic(stream) == f"flights.{stream}" + (".g2" if stream in VIEWS else "")
+
+
+def test_a_generation_without_topics_is_told_which_it_lacks(log: Log) -> None:
+    nowhere = replace(log.domain, generation="g9")
+    with pytest.raises(
+        UnknownTopic, match=rf"no topic {log.domain.name}\.examples\.g9, .*--create"
+    ):
+        run("learning", log.settings, until_end=True, domain=nowhere)
