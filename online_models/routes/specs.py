@@ -123,6 +123,8 @@ def checked(domain: Domain, spec: PolicySpec) -> PolicySpec:
         _check_option(name, value)
     if spec.name == "contextual":
         _known("slice to look at (by)", spec.by, domain.slices)
+    elif spec.by:
+        raise PolicyError(f"{spec.name} by {spec.by!r}; expected no slice: only contextual has one")
     usual = [domain.served] if spec.name in _ONE_ARM else [domain.served, *domain.learner_names]
     arms = spec.arms or dict.fromkeys(usual, 1.0)
     _check_arms(spec.name, arms)

@@ -274,6 +274,7 @@ def test_a_policy_that_the_flow_has_not_seen_holds_by_what_was_earned() -> None:
         ({"name": "canary", "arms": {"tree": 0.9, "logistic": 0.1}}, "canary with shares, tree"),
         ({"name": "fixed", "arms": {"tree": 1.0, "logistic": 1.0}}, "expected the one that"),
         ({"name": "shadow", "arms": {"tree": 1.0, "logistic": 1.0}}, "arms tree, logistic; "),
+        ({"by": "carrier"}, "thompson by 'carrier'; .*only contextual"),
     ],
 )
 def test_a_wrong_policy_is_named(wrong: dict[str, Any], said: str) -> None:
