@@ -62,7 +62,7 @@ def show(ctx: typer.Context) -> None:
     out.print(f"[bold]{spec.logged}[/] {options} {f'by {spec.by}' if spec.by else ''}".rstrip())
     if record is None:
         out.print("nothing is earned yet" + ("" if route else f"; {domain.served} answers"))
-    if record and record["outcome"]:
+    if record and record["outcome"] and record["version"] == spec.version:
         out.print(f"canary {record['outcome']}: {record['reason']}")
     if route is None:
         return

@@ -11,10 +11,11 @@ from infra.settings import Settings
 from online_models.routes.judging import Judged
 from online_models.routes.offpolicy import Estimate
 from online_models.routes.policies import PolicyError
+from online_models.routes.specs import ANY, PolicySpec
 from schemas.declare import DAY, Routing
 from schemas.domains import load
 from serving import route_commands, route_desk
-from serving.route_desk import Verdict
+from serving.route_desk import Newest, Verdict
 
 VERDICT = Verdict(
     [Judged("SNIPS", None, "rewards are too rare"), Judged("as served", Estimate(1, 0.5, 2, 80))],
@@ -79,3 +80,17 @@ def test_rewards_are_said_in_words() -> None:
 def test_a_policy_of_the_first_hour_holds_from_the_first_request_on() -> None:
     assert route_commands._from(1) == "from the first request on"
     assert route_commands._from(DAY) == "from 1970-01-02 00:00:00Z on"
+
+
+@pytest.mark.parametrize(("version", "told"), [(1, True), (2, False)])
+def test_the_outcome_of_a_canary_is_not_told_of_the_policy_that_follows(
+    monkeypatch: pytest.MonkeyPatch, version: int, told: bool
+) -> None:
+    edition = {"since": 1, "policy": "canary@1", "shares": {ANY: {"tree": 1.0}}}
+    route = {"version": 1, "time": 1, "outcome": "promoted", "reason": "stage of 100%"}
+    route |= {"editions": [edition], "posteriors": [], "withdrawn": []}
+    canary = PolicySpec("canary", version, DAY, {"logistic": 1.0, "tree": 1.0})
+    monkeypatch.setattr(route_desk, "newest", lambda *_: Newest(route, [canary], version))
+    found = CliRunner().invoke(route_commands.app, ["show"], obj=Settings())
+    assert f"canary@{version}" in found.output
+    assert ("canary promoted" in found.output) is told
