@@ -110,9 +110,9 @@ DOMAIN = Domain(
         Sample("amounts", "weighted", size=500, by=("amount",)),
     ),
     routing=Routing(
-        "epsilon-greedy",
-        arms=("logistic", "stack", "challenger", "tree"),
-        options={"epsilon": 0.05},
+        "thompson",
+        arms=("logistic", "logistic-static", "stack", "challenger"),
+        feedback="served",
         sticky=("customer",),
         reward=Stopping(
             "amount",
