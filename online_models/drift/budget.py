@@ -1,10 +1,11 @@
 """One budget of false alarms, shared out over everything that could raise one.
 
-Half goes to windows against the reference, a third of it each to inputs, labels and losses: one
-label is as much worth watching as forty columns. A quarter each goes to ADWIN and to Page-Hinkley
-on the losses. A share divided by how often its tests are made is the chance that each is allowed.
-Expected numbers add up whatever depends on what, so the expected number of false alarms is at most
-the budget (Bonferroni's argument for counts), and less where tests agree with each other.
+Half goes to windows against the reference, a quarter of it each to inputs, labels, the score of
+positives, and losses: one label is as much worth watching as forty columns. A quarter each goes to
+ADWIN and to Page-Hinkley on the losses. A share divided by how often its tests are made is the
+chance that each is allowed. Expected numbers add up whatever depends on what, so the expected
+number of false alarms is at most the budget (Bonferroni's argument for counts), and less where
+tests agree with each other.
 """
 
 from __future__ import annotations
@@ -42,8 +43,11 @@ class Budget:
             "label": number_of_tests(label_columns()),
             "error": number_of_tests(error_columns(SERVED)) * self.arms,
         }.get(what, self.inputs)
-        share = self.drift.false_alarms / 2 / 3
-        return min(0.05, share / WINDOWS / tests / self._times(every))
+        return min(0.05, self._of_windows / WINDOWS / tests / self._times(every))
+
+    def positives_alpha(self, every: float) -> float:
+        """The chance allowed to the one test of the one window of positives."""
+        return min(0.05, self._of_windows / self._times(every))
 
     def adwin_delta(self, every: float) -> float:
         """ADWIN's delta: it bounds the chance of a false cut at each check (Bifet and Gavaldà,
@@ -53,6 +57,10 @@ class Budget:
     def page_hinkley(self) -> float:
         """The chance allowed to Page-Hinkley on one arm in the whole of `per`."""
         return min(0.5, self.drift.false_alarms / 4 / self.arms)
+
+    @property
+    def _of_windows(self) -> float:
+        return self.drift.false_alarms / 2 / 4
 
     def _times(self, every: float) -> float:
         return max(1.0, self.drift.per / every)

@@ -16,23 +16,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import stats
 
 from online_models.drift import statistics
 from online_models.drift.cells import UNKNOWN, Cells, Counts
+from online_models.drift.columns import Test
 from online_models.drift.statistics import Values
 from online_models.drift.weighing import Weighing
 
-Test = Literal["psi", "ks", "rate"]
 KOLMOGOROV = math.pi**2 / 12
 """Mean of the square of a variable with Kolmogorov's distribution."""
-_MOST = {"psi": 7.0, "ks": 5.0, "rate": 1.0}
+_MOST = {"psi": 7.0, "ks": 5.0, "rate": 1.0, "lower": 2.0}
 """Degrees of freedom of independent records: more than these are chance."""
 _FEWEST = 0.25
 """Below one where distances come in bursts, as the rate of a rare label does: a heavier tail."""
+BELIEVED = 20.0
+"""Windows of independent records that `lower` believes it has seen besides: a reference holds some
+five windows of rare positives, from which no scale can be known."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +119,24 @@ def null(test: Test, cells: Cells, blocks: Counts, length: int, alpha: float) ->
     whole = weighing.effective(blocks.sum(0))
     one = _one(test, cells, whole)
     chance = one / np.maximum(records, 1.0)
+    least = chance + one / np.maximum(counted_in(test, whole), 1.0)
     mean, variance = drawn.mean(0), drawn.var(0, ddof=1)
-    freedom = np.clip(2 * mean**2 / np.maximum(variance, 1e-300), _FEWEST, _MOST[test])
-    scale = np.maximum(mean, chance + one / np.maximum(counted_in(test, whole), 1.0))
     independent = len(drawn) / np.maximum(_correlation_time(drawn), length)
+    if test == "lower":
+        mean = _believing(mean, least, independent)
+        variance = _believing(variance, least**2, independent)
+        independent = independent + BELIEVED
+    freedom = np.clip(2 * mean**2 / np.maximum(variance, 1e-300), _FEWEST, _MOST[test])
+    scale = np.maximum(mean, least)
     known = np.maximum(independent - 1, 1.0) * np.minimum(freedom, 1.0)
     limit = _limit(test, alpha, freedom, known)
     scale *= 1 + 1 / independent
     return Null(test, scale, freedom, known, records, limit, chance)
+
+
+def _believing(seen: Values, believed: Values, independent: Values) -> Values:
+    """What so many windows have shown and BELIEVED more that never were, in the mean."""
+    return (independent * seen + BELIEVED * believed) / (independent + BELIEVED)
 
 
 def _limit(test: Test, alpha: float, freedom: Values, known: Values) -> Values:
@@ -153,8 +165,8 @@ def _correlation_time(drawn: Values) -> Values:
 
 
 def counted_in(test: Test, counts: Counts) -> Values:
-    """How many records of each column a test sees: KS only those that are known."""
-    return np.asarray(counts[..., :UNKNOWN].sum(-1) if test == "ks" else counts.sum(-1))
+    """How many records of each column a test sees: KS and `lower` only those that are known."""
+    return np.asarray(counts[..., :UNKNOWN].sum(-1) if test in ("ks", "lower") else counts.sum(-1))
 
 
 def _runs(blocks: Counts, length: int) -> Counts:
@@ -164,7 +176,10 @@ def _runs(blocks: Counts, length: int) -> Counts:
 
 
 def _one(test: Test, cells: Cells, counts: Counts) -> Values:
-    """The mean that one independent record would give; a quarter of it for KS, lower when tied."""
+    """The mean that one independent record would give; a quarter of it for KS, lower when tied.
+
+    A one-sided distance has no more than the tail exp(-2 z²), chi-squared's of two degrees.
+    """
     if test == "psi":
         return np.asarray(np.maximum(1.0, (cells.grouped(counts) > 0).sum(-1) - 1))
-    return np.full(counts.shape[-2], KOLMOGOROV / 4 if test == "ks" else 1.0)
+    return np.full(counts.shape[-2], {"ks": KOLMOGOROV / 4, "lower": 0.5}.get(test, 1.0))

@@ -13,6 +13,14 @@ CLIP = 1e-6
 """A probability nearer to 0 or 1 counts as so near: one answer may not outweigh a month."""
 
 
+Test = Literal["psi", "ks", "rate", "lower"]
+Scale = Literal["number", "category", "label"]
+
+TESTS: Mapping[Scale, tuple[Test, ...]] = {
+    "number": ("psi", "ks"), "category": ("psi",), "label": ("rate",),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: `what` an alarm says of it, its name, and whether it is a number.
@@ -22,12 +30,12 @@ class Column:
 
     what: Literal["feature", "score", "label", "error"]
     name: str
-    scale: Literal["number", "category", "label"] = "number"
+    scale: Scale = "number"
 
     @property
-    def tests(self) -> tuple[str, ...]:
+    def tests(self) -> tuple[Test, ...]:
         """Names of the tests that fit."""
-        return {"number": ("psi", "ks"), "category": ("psi",), "label": ("rate",)}[self.scale]
+        return TESTS[self.scale]
 
 
 def input_columns(domain: Domain) -> tuple[Column, ...]:

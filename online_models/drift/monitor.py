@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from online_models.drift.blocks import Block, CountBlocks, TimeBlocks
 from online_models.drift.budget import Budget
-from online_models.drift.calibration import Null, Test, counted_in, measured, null
+from online_models.drift.calibration import Null, counted_in, measured, null
 from online_models.drift.cells import Cells, Counts
+from online_models.drift.columns import Test
 from online_models.drift.findings import KINDS, Direction, Finding
 from online_models.drift.recent import Recent
 from online_models.drift.reference import Sampled, Slices
@@ -20,7 +21,7 @@ from online_models.drift.statistics import Values, superiority
 from online_models.drift.weighing import Weighing, Weights
 from schemas.declare import DAY, HOUR, MINUTE
 
-FEWEST = 50
+FEWEST: Mapping[Test, int] = {"psi": 50, "ks": 50, "rate": 50, "lower": 20}
 """A window with fewer records is not tested."""
 CLEAR = 0.1
 """Cliff's delta from which on a number has gone up or down; below, its shape has changed."""
@@ -36,22 +37,30 @@ class Moment(NamedTuple):
 
 
 class Series:
-    """The windows over one kind of blocks, with their nulls and thresholds."""
+    """The windows over one kind of blocks, with their nulls and thresholds.
+
+    `tests` says which columns [columns] each test is made of; those that fit them when left out.
+    """
 
     def __init__(
-        self, cells: Cells, blocks: Counts, lengths: Sequence[int], alpha: float, unit: str
-    ) -> None:
+        self, cells: Cells, blocks: Counts, lengths: Sequence[int], alpha: float, unit: str,
+        tests: Mapping[Test, NDArray[np.bool_]] | None = None,
+    ) -> None:  # fmt: skip
         self.cells, self._unit = cells, unit
         self._weighing = Weighing.of(cells, blocks.sum(0))
         self.reference = self._weighing.effective(blocks.sum(0))
         self._recent: deque[Block] = deque(maxlen=max(lengths))
-        tests = sorted({test for column in cells.columns for test in column.tests})
+        self._fits = tests or _fitting(cells)
         self._nulls: dict[tuple[int, Test], Null] = {
-            (length, test): null(test, cells, blocks, length, alpha)  # type: ignore[arg-type, misc]
+            (length, test): null(test, cells, blocks, length, alpha)
             for length in sorted(set(lengths))
-            for test in tests
+            for test in self._fits
         }
-        self._fits = {t: np.array([t in c.tests for c in cells.columns]) for t in tests}
+
+    def window(self, length: int) -> Counts:
+        """The newest blocks, counted together as so many records as would be as sure."""
+        planes = np.sum([block.counts for block in list(self._recent)[-length:]], axis=0)
+        return self._weighing.effective(planes)
 
     def evaluate(self, block: Block, time: int) -> Iterator[Finding]:
         """What the windows that end with this block show."""
@@ -63,12 +72,11 @@ class Series:
 
     def _test(self, length: int, test: Test, learned: Null, time: int) -> Iterator[Finding]:
         blocks = list(self._recent)[-length:]
-        planes = np.sum([block.counts for block in blocks], axis=0)
-        window = self._weighing.effective(planes)
+        window = self.window(length)
         found = measured(test, self.cells, window, self.reference)
         records = counted_in(test, window)
         threshold = learned.threshold(records)
-        beyond = (found > threshold) & self._fits[test] & (records >= FEWEST)
+        beyond = (found > threshold) & self._fits[test] & (records >= FEWEST[test])
         if not beyond.any():
             return
         p = learned.p(found, records)
@@ -149,6 +157,11 @@ class Monitor:
             out.append(Moment(at, time, [self._recent.placed(f, size) for f in findings]))
         self._recent.add(codes[seen:], slices[seen:])
         return out
+
+
+def _fitting(cells: Cells) -> dict[Test, NDArray[np.bool_]]:
+    tests = sorted({test for column in cells.columns for test in column.tests})
+    return {t: np.array([t in c.tests for c in cells.columns]) for t in tests}
 
 
 def _direction(scale: str, delta: float) -> Direction:

@@ -33,6 +33,13 @@ def ks(window: Counts, reference: Counts) -> Values:
     return np.where(both, np.abs(gap).max(-1), 0.0)
 
 
+def lower(window: Counts, reference: Counts) -> Values:
+    """Squared one-sided distance (Smirnov): how much more of the window lies below an edge."""
+    gap = np.maximum(_cumulated(window) - _cumulated(reference), 0.0).max(-1)
+    both = (window[..., :UNKNOWN].sum(-1) > 0) & (reference[..., :UNKNOWN].sum(-1) > 0)
+    return np.where(both, gap**2, 0.0)
+
+
 def rate(window: Counts, reference: Counts) -> Values:
     """Squared difference of the rates of label 1 as angles, 2 asin of their root (Cohen's h, 1988).
 

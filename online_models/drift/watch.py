@@ -8,6 +8,7 @@ reference replaces the old one and the alarms close. So a change alarms once and
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,16 @@ Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 
+class Evaluates(Protocol):
+    """Compares what comes with a reference."""
+
+    def add(
+        self, times: Times, values: Values, slices: Sequence[Slices], weights: Weights = None
+    ) -> list[Moment]:
+        """Takes records in; one moment for every evaluation."""
+        ...
+
+
 class Watch:
     """Watches columns; its whole state can be pickled and goes on as if never stopped.
 
@@ -35,7 +46,7 @@ class Watch:
         self.alarms = Alarms(domain, calm=drift.long * drift.block)
         self._columns, self._budget, self._seed = tuple(columns), budget, seed
         self._newest = -(2**63)
-        self._monitor: Monitor | None = None
+        self._monitor: Evaluates | None = None
         self._next: Reference | None = None
 
     @property
@@ -97,7 +108,10 @@ class Watch:
                 self._begin(now)
 
     def _adopt(self, sampled: Sampled) -> None:
-        self._monitor, self._next = Monitor(sampled, self._budget), None
+        self._monitor, self._next = self._monitored(sampled), None
+
+    def _monitored(self, sampled: Sampled) -> Evaluates:
+        return Monitor(sampled, self._budget)
 
     def _begin(self, time: int) -> None:
         """Collects a reference from the block after the one that `time` is in."""

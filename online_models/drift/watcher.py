@@ -2,6 +2,7 @@
 
 inputs          predictions   the vector's columns and the served score
 label           examples      the label
+positives       examples      the score of those that are positive
 error:served    examples      the loss of what was answered
 error:<arm>     scores        the loss of every learner, served or not
 """
@@ -18,6 +19,7 @@ from online_models.drift.arms import ArmWatch
 from online_models.drift.budget import SERVED, Budget, arms_of
 from online_models.drift.columns import input_columns, input_row, label_columns
 from online_models.drift.packets import Answer
+from online_models.drift.positives import PositivesWatch
 from online_models.drift.reference import slices_of
 from online_models.drift.watch import Watch
 from online_models.evaluation import weight_of
@@ -30,11 +32,14 @@ REMEMBERED = 5_000
 """Ids by which copies are known: whoever answers requests of a topic repeats its last after a
 crash."""
 
+Answers = ArmWatch | PositivesWatch
+"""They take answers, see `online_models.drift.packets.Answer`."""
+
 
 class Watcher:
     """Takes records of one stream in event-time order; can be pickled."""
 
-    def __init__(self, key: str, stream: Stream, watch: Watch | ArmWatch) -> None:
+    def __init__(self, key: str, stream: Stream, watch: Watch | Answers) -> None:
         self.key, self.stream, self._watch = key, stream, watch
         self._version = -1
         self._ids: set[str] = set()
@@ -43,12 +48,16 @@ class Watcher:
     @property
     def alarms(self) -> Alarms:
         """Those that are open."""
-        return (self._watch.watch if isinstance(self._watch, ArmWatch) else self._watch).alarms
+        return self._columns.alarms
 
     @property
     def ready(self) -> bool:
         """Whether there is a reference to compare with."""
-        return (self._watch.watch if isinstance(self._watch, ArmWatch) else self._watch).ready
+        return self._columns.ready
+
+    @property
+    def _columns(self) -> Watch:
+        return self._watch if isinstance(self._watch, Watch) else self._watch.watch
 
     def take(self, records: Sequence[Mapping[str, Any]]) -> list[Record]:
         """What became of alarms, as records of `alarm.avsc`."""
@@ -58,7 +67,7 @@ class Watcher:
             records = self._seen.new(records)
         if not records:
             return []
-        if isinstance(self._watch, ArmWatch):
+        if not isinstance(self._watch, Watch):
             return self._watch.take([Answer.of(r, r["probability"]) for r in records])
         times = np.array([record["time"] for record in records], np.int64)
         slices = [slices_of(record) for record in records]
@@ -86,6 +95,7 @@ def watchers(domain: Domain, seed: int) -> list[Watcher]:
     made = [
         Watcher("inputs", "predictions", Watch(domain.name, input_columns(domain), budget, seed)),
         Watcher("label", "examples", Watch(domain.name, label_columns(), budget, seed)),
+        Watcher("positives", "examples", PositivesWatch(domain.name, budget, seed)),
     ]
     for arm in arms_of(domain):
         stream: Stream = "examples" if arm == SERVED else "scores"

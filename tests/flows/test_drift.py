@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from flows import alarm_log
+from flows import drift as drift_flow
 from flows.run import run
-from online_models.drift.watcher import watchers
+from online_models.drift.watcher import Watcher, watchers
 from schemas.declare import HOUR, MINUTE, SECOND, Domain, Drift
 from tests.flows.logs import START, Log, prediction
 from tests.flows.processes import survive
@@ -22,7 +23,8 @@ DRIFT = Drift(
 
 
 def streams(domain: Domain) -> dict[str, list[dict[str, Any]]]:
-    """A prediction a second, its label a little later; inputs and labels change on the way."""
+    """A prediction a second, its label a little later; on the way inputs and labels change, and
+    what positives are answered."""
     draw = random.Random(3)
     predictions, examples, scores = [], [], []
     for i in range(NUMBER):
@@ -32,6 +34,7 @@ def streams(domain: Domain) -> dict[str, list[dict[str, Any]]]:
         label = float(draw.random() < (0.7 if i >= CHANGE else 0.3))
         copied = ("id", "vector", "probability", "model", "version", "arm", "propensity", "policy")
         example = {name: made[name] for name in (*copied, "slices")}
+        example["probability"] -= 0.2 * label * (i >= CHANGE)
         when = {"time": made["time"] + SECOND, "asked": made["time"]}
         predictions.append(made)
         examples.append({**example, **when, "label": label, "origin": "label"})
@@ -68,6 +71,7 @@ def test_the_flow_gives_the_alarms_of_bare_watchers(log: Log, workers: int) -> N
     first = log.domain.vector_names[0]
     assert kinds[("feature", first)] == "covariate"
     assert kinds[("label", "label")] == "label"
+    assert kinds[("score", "positives")] == "concept"
     assert {name for what, name in kinds if what == "error"} >= {"served", "logistic"}
     assert log.read("dead-letters") == []
     (alarm, *_) = alarm_log.read(log.settings, log.domain)
@@ -81,6 +85,39 @@ def test_killed_and_restarted(log: Log) -> None:
     assert survive("drift", log.settings, log.domain, kills=3, seed=5) >= 2
     everything = [record for records in wanted.values() for record in records]
     assert by_alarm(log.read("drift")) == by_alarm(everything)
+
+
+def test_a_watcher_that_is_new_begins_where_the_others_go_on(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an earlier version wrote the recovery store, that knew no such key."""
+    log.domain = replace(log.domain, drift=DRIFT)
+    made, early = streams(log.domain), NUMBER // 4
+    write_part(log, made, slice(early))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(drift_flow, "watchers", but_positives)
+        run("drift", log.settings, until_end=True, domain=log.domain)
+    write_part(log, made, slice(early, None))
+    run("drift", log.settings, until_end=True, domain=log.domain)
+    wanted = []
+    for watcher in watchers(log.domain, log.settings.seed):
+        first = early if watcher.key == "positives" else 0
+        wanted += watcher.take(made[watcher.stream][first:])
+    assert by_alarm(log.read("drift")) == by_alarm(wanted)
+    assert "positives" in {record["name"] for record in wanted}
+
+
+def write_part(log: Log, made: dict[str, list[dict[str, Any]]], part: slice) -> None:
+    """The records of so many seconds."""
+    for stream, records in made.items():
+        each = len(records) // NUMBER
+        span = slice(each * (part.start or 0), part.stop and each * part.stop)
+        log.write(stream, stream.removesuffix("s"), records[span], key="id")
+
+
+def but_positives(domain: Domain, seed: int) -> list[Watcher]:
+    """The watchers of an earlier version."""
+    return [watcher for watcher in watchers(domain, seed) if watcher.key != "positives"]
 
 
 def test_a_score_that_comes_again_counts_once(log: Log) -> None:

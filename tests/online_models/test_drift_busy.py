@@ -81,7 +81,7 @@ def test_false_alarms_keep_to_the_budget() -> None:
     for seed in range(number):
         told = watched(quiet(days, seed, BUSY_ENOUGH), BUSY_ENOUGH)
         false += sum(record["state"] == "opened" for record in told)
-    allowed = number * (days - 16) / 30 * DRIFT.false_alarms / 6
+    allowed = number * (days - 16) / 30 * DRIFT.false_alarms / 8
     assert false <= stats.poisson.ppf(0.999, allowed)
 
 

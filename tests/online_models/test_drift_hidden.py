@@ -58,7 +58,7 @@ def opened(told: list[dict[str, Any]]) -> list[tuple[float, str]]:
 
 
 @pytest.mark.parametrize(
-    ("watched", "number", "share"), [(of_label, 6, 1 / 6), (of_loss, 2, 2 / 3)]
+    ("watched", "number", "share"), [(of_label, 6, 1 / 8), (of_loss, 2, 2 / 3)]
 )
 def test_a_policy_that_begins_to_stop_changes_nothing(
     watched: Any, number: int, share: float
