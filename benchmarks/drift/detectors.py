@@ -11,7 +11,7 @@ from river import drift as river_drift
 
 from benchmarks.drift.tally import Alarm
 from benchmarks.drift.worlds import Stream
-from online_models.drift import ArmWatch, Budget, Watch
+from online_models.drift import ArmWatch, Budget, PositivesWatch, Watch
 from online_models.drift.columns import label_columns, loss, number_of_tests
 from online_models.drift.packets import Answer
 from schemas.declare import DAY
@@ -34,12 +34,10 @@ def headrace(stream: Stream, seed: int) -> list[Alarm]:
     told += labels.take(came, label[:, None], none[: len(known)], stream.weights)
     arm = ArmWatch("bench", "served", budget, seed)
     rows = np.column_stack([label, stream.scores[known], stream.weights]).tolist()
-    told += arm.take(
-        [
-            Answer(at, y, p, (), weight)
-            for at, (y, p, weight) in zip(came.tolist(), rows, strict=True)
-        ]
-    )
+    answers = [
+        Answer(at, y, p, (), weight) for at, (y, p, weight) in zip(came.tolist(), rows, strict=True)
+    ]
+    told += arm.take(answers) + PositivesWatch("bench", budget, seed).take(answers)
     return sorted((r["time"], r["kind"]) for r in told if r["state"] == "opened")
 
 

@@ -24,7 +24,8 @@ class Tally:
     """One detector on one case; `days` are watched without drift, delays in days.
 
     `budget` are the false alarms that the case's streams declare per 30 days. `found` of a quiet
-    case are the runs that would have been found, by chance.
+    case are the runs that would have been found, by chance; `concept` those with an alarm of that
+    kind among those that find.
     """
 
     case: str
@@ -35,6 +36,7 @@ class Tally:
     planted: int = 0
     found: int = 0
     right: int = 0
+    concept: int = 0
     delays: list[float] = field(default_factory=list)
     budget: float = 1.0
 
@@ -54,7 +56,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Takes in other runs."""
-        for name in ("runs", "days", "false", "planted", "found", "right"):
+        for name in ("runs", "days", "false", "planted", "found", "right", "concept"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.delays += other.delays
         self.budget = other.budget
@@ -67,6 +69,7 @@ class Tally:
         self.budget = stream.drift.false_alarms * 30 * DAY / stream.drift.per
         self.runs += 1
         self.found += bool(after)
+        self.concept += any(kind == "concept" for _, kind in after)
         if stream.planted is None:
             self.days += (end - since) / DAY
             self.false += sum(time >= since for time, _ in alarms)
@@ -78,7 +81,8 @@ class Tally:
 
 def table(tallies: Sequence[Tally]) -> Table:
     """The tallies for a person."""
-    heads = ("case", "detector", "runs", "false / 30 days", "95 %", "found", "kind right", "delay")
+    heads = ("case", "detector", "runs", "false / 30 days", "95 %", "found", "kind right",
+             "told concept", "delay")  # fmt: skip
     out = Table(*heads)
     for t in tallies:
         low, high = t.interval()
@@ -87,6 +91,7 @@ def table(tallies: Sequence[Tally]) -> Table:
             t.case, t.detector, str(t.runs), f"{t.rate:.2f}" if quiet else "",
             f"{low:.2f} to {high:.2f}" if quiet else "",
             f"{t.found}/{t.runs}{' by chance' * quiet}", "" if quiet else f"{t.right}/{t.planted}",
+            f"{t.concept}/{t.runs}" if t.detector == "headrace" else "",
             f"{np.median(t.delays):.1f} d" if some else "",
         )  # fmt: skip
     return out

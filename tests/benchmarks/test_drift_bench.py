@@ -64,7 +64,7 @@ def test_only_alarms_within_the_days_after_the_drift_find_it() -> None:
         assert tally.delays == [day - 40] * found
     tally = Tally("planted", "some")
     tally.take(stream(begun), [(begun, "concept"), (begun + DAY, "covariate")], begun)
-    assert (tally.found, tally.right) == (1, 0)
+    assert (tally.found, tally.right, tally.concept) == (1, 0, 1)
 
 
 def test_a_strong_covariate_drift_is_found_named_and_soon(planted: Stream) -> None:
