@@ -21,8 +21,9 @@ from online_models.drift.statistics import Values, superiority
 from online_models.drift.weighing import Weighing, Weights
 from schemas.declare import DAY, HOUR, MINUTE
 
-FEWEST: Mapping[Test, int] = {"psi": 50, "ks": 50, "rate": 50, "lower": 20}
-"""A window with fewer records is not tested."""
+FEWEST: Mapping[Test, int] = {"psi": 50, "ks": 50, "rate": 50, "lower": 5}
+"""A window with fewer records, as weights make them count, is not tested. Of 20 positives some
+seven count where half of all are stopped, and fewer where none of the usual pass any more."""
 CLEAR = 0.1
 """Cliff's delta from which on a number has gone up or down; below, its shape has changed."""
 

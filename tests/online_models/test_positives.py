@@ -21,24 +21,38 @@ from schemas.declare import DAY, Drift
 
 DRIFT = Drift(warm_up=0, reference=28 * DAY)
 A_DAY, RATE, CHANGED = 200, 0.03, 40
+LET_THROUGH = 0.1
 
 
 def answers(
-    changed: str = "", seed: int = 1, days: int = 60, campaigns: float = 0.0
-) -> list[Answer]:
-    """Six positives a day that score high; on day CHANGED a third of the positives, or all scores,
-    come down. Each four days have `campaigns` of their own, by which positives score otherwise."""
+    changed: str = "", seed: int = 1, days: int = 60, campaigns: float = 0.0,
+    share: float = 1 / 3, others: float = -5.0,
+) -> list[Answer]:  # fmt: skip
+    """Six positives a day that score high, where `others` do not; on day CHANGED a `share` of the
+    positives, or all scores, come down. Each four days have `campaigns` of their own, by which
+    positives score otherwise."""
     rng = np.random.default_rng(seed)
     n = days * A_DAY
     at = np.arange(n, dtype=np.int64) * (DAY // A_DAY) + 1_000 * DAY
     positive = rng.random(n) < RATE
-    score = rng.normal(np.where(positive, 0.0, -5.0), 1.0)
+    score = rng.normal(np.where(positive, 0.0, others), 1.0)
     score += positive * np.repeat(rng.normal(0, campaigns, days // 4 + 1), 4 * A_DAY)[:n]
     late = np.arange(n) >= CHANGED * A_DAY
-    score -= 4.0 * (late & positive & (rng.random(n) < 1 / 3)) * (changed == "positives")
+    score -= 4.0 * (late & positive & (rng.random(n) < share)) * (changed == "positives")
     score -= 2.0 * late * (changed == "everything")
     rows = zip(at.tolist(), positive.astype(float).tolist(), special.expit(score), strict=True)
     return [Answer(time, label, float(p), ()) for time, label, p in rows]
+
+
+def stopped(rows: list[Answer], day: int) -> list[Answer]:
+    """What is known where from that day on a policy stops most of the positives."""
+    rng, out = np.random.default_rng(2), []
+    for row in rows:
+        if row.time < (1_000 + day) * DAY or row.probability < special.expit(-0.5):
+            out.append(row)
+        elif rng.random() < LET_THROUGH:
+            out.append(row._replace(weight=1 / LET_THROUGH))
+    return out
 
 
 def watch() -> PositivesWatch:
@@ -116,3 +130,43 @@ def test_an_example_that_comes_again_counts_once() -> None:
     got = twice.take(examples[:9_000]) + twice.take(examples[8_000:10_000])
     assert got + twice.take(examples[9_500:]) == wanted
     assert wanted
+
+
+def test_a_policy_that_begins_to_stop_changes_nothing() -> None:
+    """Where all that is known weighs one, positives seem to score lower."""
+    number, days = 8, 88
+    weighed = alone = 0
+    for seed in range(number):
+        known = stopped(answers(seed=seed, days=days, others=-2.0), 32)
+        weighed += len(opened(watch().take(known)))
+        alone += len(opened(watch().take([row._replace(weight=1.0) for row in known])))
+    assert weighed <= stats.poisson.ppf(0.99, number * (days - 29) / 30 * DRIFT.false_alarms / 8)
+    assert alone >= number
+
+
+def test_a_change_is_found_where_most_positives_are_stopped() -> None:
+    found = 0
+    for seed in range(8):
+        changed = answers("positives", seed, days=80, share=1.0, others=-2.0)
+        told = opened(watch().take(stopped(changed, 0)))
+        found += any(record["opened"] >= (1_000 + CHANGED) * DAY for record in told)
+    assert found >= 4
+
+
+def test_a_positive_is_ranked_among_negatives_by_weight() -> None:
+    one = watch()
+    negatives = [Answer(0, 0.0, 0.1, ()), Answer(0, 0.0, 0.9, (), 9.0)]
+    one.take(negatives)
+    assert one._rank(0.5) == pytest.approx(0.1)
+
+
+def test_examples_weigh_what_they_stand_for() -> None:
+    domain = replace(domains.load("payments"), drift=DRIFT)
+    records = [
+        {"id": f"e{n}", "time": row.time, "label": row.label, "probability": row.probability,
+         "seen": 1 / row.weight, "slices": {}}
+        for n, row in enumerate(stopped(answers(days=88, others=-2.0), 32))
+    ]  # fmt: skip
+    weighed, alone = (next(w for w in watchers(domain, 1) if w.key == "positives") for _ in "12")
+    assert weighed.take(records) == []
+    assert alone.take([{**record, "seen": 1.0} for record in records])
