@@ -78,7 +78,7 @@ class StackTraining(Training):
         if state is None:
             names = [part.name for part in parts(spec, domain)]
             blended: Any = Blended(spec.name, names, options(spec, StackOptions))
-            state = StackState(blended)
+            state = StackState(blended, spec=spec)
             state.scores = {name: deque() for name in names}
             state.graphs = {name: {} for name in names}
         super().__init__(domain, spec, seed, state)

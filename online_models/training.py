@@ -19,7 +19,7 @@ from online_models.learners import Learner, make
 from online_models.learners.learner import InBatches
 from online_models.learners.usage import learned, used
 from online_models.tallies import Recent, Slices
-from schemas.declare import Domain, LearnerSpec
+from schemas.declare import DeclarationError, Domain, LearnerSpec
 
 RECENT = 64
 """Examples that a graph is checked on."""
@@ -65,10 +65,15 @@ class State:
     snapshot_time: int = 0
     reacting: Reacting | None = None
     provisional: dict[str, ProvisionalScore] = field(default_factory=dict)
+    spec: LearnerSpec | None = None
 
 
 class Training:
-    """One learner of a domain; starts untaught, or goes on from a state."""
+    """One learner of a domain; starts untaught, or goes on from a state.
+
+    Raises DeclarationError where the state is of a learner that was declared otherwise: what it
+    was told now would change nothing, and its versions are taken.
+    """
 
     def __init__(
         self, domain: Domain, spec: LearnerSpec, seed: int, state: State | None = None
@@ -76,8 +81,13 @@ class Training:
         self._domain = domain
         self._spec = spec
         self.state = state or State(
-            make(spec, domain, seed), reacting=Reacting.of(domain, spec.name, seed)
+            make(spec, domain, seed), reacting=Reacting.of(domain, spec.name, seed), spec=spec
         )
+        if self.state.spec != spec:
+            raise DeclarationError(
+                f"learner {spec.name!r} has learned as {self.state.spec}; expected the same, found "
+                f"{spec}: give it a name of its own, or build anew with another HEADRACE_GENERATION"
+            )
 
     def take(self, examples: Sequence[Example]) -> Taken:
         """Scores every example, then learns it; gives the scores and the newest snapshot due.

@@ -13,7 +13,7 @@ from online_models.learners import make
 from online_models.stacking import Said, StackTraining, said
 from online_models.training import Training
 from schemas import domains
-from schemas.declare import Domain, LearnerSpec, Publishing
+from schemas.declare import DeclarationError, Domain, LearnerSpec, Publishing
 from tests.online_models.made import stream
 
 PARTS = (LearnerSpec("a", "logistic"), LearnerSpec("b", "base_rate"))
@@ -85,3 +85,15 @@ def test_cards_carry_slices(domain: Domain) -> None:
     assert card["version"] == 40
     assert card["overall"]["examples"] == 40
     assert card["slices"]["carrier=UA"] == card["overall"]
+
+
+@pytest.mark.parametrize("spec", [PARTS[0], STACK], ids=lambda spec: spec.name)
+def test_a_learner_that_is_declared_otherwise_is_not_gone_on_with(
+    domain: Domain, spec: LearnerSpec
+) -> None:
+    kind: type[Any] = StackTraining if spec is STACK else Training
+    state = pickle.loads(pickle.dumps(kind(domain, spec, seed=1).state))
+    kind(domain, spec, 1, state)
+    other = replace(PARTS[0], name=spec.name, options={"rate": 0.5})
+    with pytest.raises(DeclarationError, match=f"learner {spec.name!r} has learned as .*'rate'"):
+        kind(domain, other, 1, state)
