@@ -29,6 +29,7 @@ class Uniform(Generic[T]):
         self.size = _positive(size)
         self.seen = 0
         self.items: list[T] = []
+        self._seeds = frozenset((seed,))
         self._rng = np.random.default_rng(seed)
         self._threshold = 1.0
         self._next = 0
@@ -68,8 +69,7 @@ class Uniform(Generic[T]):
         threshold that continues the stream is the rank of the last kept of all that were seen:
         the size-th smallest of `seen` uniform ranks, Beta(size, seen - size + 1).
         """
-        if other.size != self.size:
-            raise ValueError(f"sizes {self.size} and {other.size} differ; expected the same")
+        self._seeds = _mergeable(self, other)
         total = self.seen + other.seen
         keep = min(self.size, total)
         mine = int(self._rng.hypergeometric(self.seen, other.seen, keep)) if keep else 0
@@ -98,6 +98,7 @@ class Weighted(Generic[T]):
         self.seen = 0
         self._entered = 0
         self._heap: list[tuple[float, int, T]] = []
+        self._seeds = frozenset((seed,))
         self._rng = np.random.default_rng(seed)
         self._left = math.inf
 
@@ -140,6 +141,7 @@ class Weighted(Generic[T]):
 
     def merge(self, other: Weighted[T]) -> None:
         """Takes in a reservoir of another stream: the smallest ranks of both."""
+        self._seeds = _mergeable(self, other)
         self.seen += other.seen
         for log_rank, _, item in other._heap:
             self._entered += 1
@@ -264,6 +266,19 @@ class Stratified(Generic[T]):
         if name not in self.strata:
             self.strata[name] = Uniform(self.size, self._seed ^ zlib.crc32(name.encode()))
         return self.strata[name]
+
+
+def _mergeable(one: Uniform[T] | Weighted[T], other: Uniform[T] | Weighted[T]) -> frozenset[int]:
+    """The seeds of both; raises ValueError where sizes differ or a seed is the same.
+
+    Of one seed both keep the items of the same places: each item would still have its chance, but
+    no longer whatever else is kept.
+    """
+    if other.size != one.size:
+        raise ValueError(f"sizes {one.size} and {other.size} differ; expected the same")
+    if shared := one._seeds & other._seeds:
+        raise ValueError(f"both drew from the seed {min(shared)}; expected one of its own for each")
+    return one._seeds | other._seeds
 
 
 def _positive(number: int) -> int:

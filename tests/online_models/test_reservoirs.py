@@ -214,6 +214,18 @@ def test_items_that_were_all_kept_stand_for_themselves(n: int) -> None:
     assert weighted(n, 1).stands_for([0.0] * n) == [1.0] * n
 
 
+@pytest.mark.parametrize("kind", [Uniform, Weighted])
+def test_only_reservoirs_of_one_size_and_of_seeds_of_their_own_merge(kind: Any) -> None:
+    one = kind(SIZE, 1)
+    with pytest.raises(ValueError, match=f"sizes {SIZE} and 3 differ; expected the same"):
+        one.merge(kind(3, 2))
+    with pytest.raises(ValueError, match="both drew from the seed 1; expected one of its own"):
+        one.merge(kind(SIZE, 1))
+    one.merge(kind(SIZE, 2))
+    with pytest.raises(ValueError, match="both drew from the seed 2"):
+        one.merge(kind(SIZE, 2))
+
+
 def test_weights_must_be_finite_and_one_an_item() -> None:
     reservoir: Weighted[int] = Weighted(2, 0)
     for bad in ([0.0], [0.0, math.nan], [0.0, math.inf]):
