@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from infra import inspection
@@ -12,6 +13,11 @@ from schemas.declare import Domain
 
 class NoSuchCard(LookupError):
     """There is no card of that name or version."""
+
+
+def version_in(text: str) -> int | None:
+    """A version as a person writes it; None where that is no number."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def find(settings: Settings, domain: Domain, name: str, version: int | None) -> dict[str, Any]:

@@ -35,13 +35,14 @@ def card(
     import msgspec
 
     from online_models import cards
-    from serving.cards import find
+    from serving.cards import find, version_in
 
     domain = domain_of(ctx.obj)
     learner, _, version = name.partition("@")
-    if version and not version.isdigit():
+    wanted = version_in(version)
+    if version and wanted is None:
         raise typer.BadParameter(f"version {version!r}; expected a number, as {learner}@1250")
-    found = find(ctx.obj, domain, learner, int(version) if version else None)
+    found = find(ctx.obj, domain, learner, wanted)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(cards.document(found, domain))))
     else:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from infra import metrics
 from online_models import cards
 from serving import openapi
-from serving.cards import NoSuchCard, find
+from serving.cards import NoSuchCard, find, version_in
 from serving.refusals import FAILED, JSON
 from serving.service import Service
 
@@ -92,9 +92,9 @@ class Pages:
     async def card(self, request: Request) -> Response:
         """Markdown, or JSON where the client accepts that; `version` picks an older one."""
         version = request.query_params.get("version")
-        if version is not None and not version.isdigit():
+        name, wanted = request.path_params["name"], None if version is None else version_in(version)
+        if version is not None and wanted is None:
             raise HTTPException(400, f"the version is {version!r}; expected a number")
-        name, wanted = request.path_params["name"], None if version is None else int(version)
         settings, domain = self._service.settings, self._service.domain
         try:
             found = await asyncio.to_thread(find, settings, domain, name, wanted)
