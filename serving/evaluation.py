@@ -28,5 +28,5 @@ def evaluate(settings: Settings, domain: Domain, window: int, by: str | None) ->
     slices: Mapping[str, str] = {}
     if by is not None:
         examples = inspection.read(settings, domain, "examples")
-        slices = {each["id"]: f"{by}={each['slices'][by]}" for each in examples}
+        slices = {each["id"]: f"{by}={each['slices'].get(by, '')}" for each in examples}
     return lines(inspection.read(settings, domain, "scores"), window, slices)

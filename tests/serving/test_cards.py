@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
+from infra import inspection
 from infra.registry import registry
 from infra.sending import Sender
+from infra.settings import Settings
 from online_models import cards
 from online_models.evaluation import measure
 from online_models.tallies import ALL, Line
 from schemas import domains
+from serving import evaluation
 from serving.cards import NoSuchCard, find
 from serving.model_commands import _cells
 from tests.serving.endpoints import Live
@@ -65,6 +68,20 @@ def test_a_line_tells_how_much_its_examples_weigh() -> None:
     assert _cells(Line("b", 0, ALL, heavy))[3] == "2 (1 effective)"  # 11² / 101
 
 
+def test_an_example_from_before_a_slice_was_declared_is_of_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    examples = [{"id": "old", "slices": {}}, {"id": "new", "slices": {"carrier": "UA"}}]
+    scores = [
+        {"id": e["id"], "learner": "a", "version": v, "time": 0, "label": 1.0, "probability": 0.5}
+        for v, e in enumerate(examples)
+    ]
+    logged = {"examples": examples, "scores": scores}
+    monkeypatch.setattr(inspection, "read", lambda settings, domain, stream: logged[stream])
+    found = evaluation.evaluate(Settings(), FLIGHTS, 1_000, "carrier")
+    assert [line.slice for line in found] == ["carrier=", "carrier=UA"]
+
+
 def test_old_versions_keep_their_cards_in_the_log_and_over_http(live: Live) -> None:
     sender = Sender(live.settings, FLIGHTS, registry(live.settings))
     for version in (250, 750, 500):
@@ -87,4 +104,5 @@ def test_old_versions_keep_their_cards_in_the_log_and_over_http(live: Live) -> N
     assert found.json["worst_slice"] == "carrier=UA"
     assert live.get("/models/logistic/card?version=251").status == 404
     assert live.get("/models/nothing/card").status == 404
-    assert live.get("/models/logistic/card?version=new").status == 400
+    for wrong in ("new", "%C2%B2", "9" * 5_000):  # a superscript two is a digit to Python
+        assert live.get(f"/models/logistic/card?version={wrong}").status == 400
