@@ -138,8 +138,13 @@ class _Rows:
         return Line(np.array(self.asked, np.int64)[kept], *(np.array(each)[kept] for each in rest))
 
 
-def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: float) -> Outcome:
-    """Reads the run's topics to their ends; `seconds` is how long the replay took."""
+def gather(
+    settings: Settings, domain: Domain, replayed: Replayed, seconds: float, span: Span
+) -> Outcome:
+    """Reads the run's topics to their ends; `seconds` is how long the replay took.
+
+    `span` is what was replayed: the outcome's too where there is no example to tell it.
+    """
     lines, examples, unscored = _lines(settings, domain)
     versions, predictions, hidden, degraded = _predictions(settings, domain)
     letters = Counter(
@@ -156,7 +161,7 @@ def gather(settings: Settings, domain: Domain, replayed: Replayed, seconds: floa
         "snapshots": len({(each.model, each.version) for each in versions}),
     }
     asked = lines[SERVED].asked
-    span = (int(asked.min()), int(asked.max()) + 1) if len(asked) else (0, 1)
+    span = (int(asked.min()), int(asked.max()) + 1) if len(asked) else span
     return Outcome(
         domain=domain.name,
         title=domain.title,

@@ -55,10 +55,11 @@ def show(found: Outcome, folder: Path, console: Console) -> None:
 
 def headline(found: Outcome) -> str:
     """The run in one line."""
-    whole = found.periods["whole run"]
+    auc = found.periods["whole run"][SERVED].auc
+    served = "too few examples for a ROC AUC" if np.isnan(auc) else f"ROC AUC {auc:.3f} served"
     return (
         f"{found.counts['events']:,} events, {found.counts['predictions']:,} predictions in "
-        f"{found.seconds:.0f} s; ROC AUC {whole[SERVED].auc:.3f} served; "
+        f"{found.seconds:.0f} s; {served}; "
         f"p99 {found.latency.percentiles.get('p99', np.nan):.1f} ms of {found.latency.budget:g} ms"
     )
 
@@ -86,12 +87,16 @@ def _lines(lines: Mapping[str, Quality]) -> list[Cells]:
             who,
             "when asked" if who == SERVED else "when the label came",
             f"{each.examples:,}",
-            f"{each.positives:.1%}",
-            f"{each.auc:.4f}",
-            f"{each.log_loss:.4f}",
+            _figure(each.positives, ".1%"),
+            _figure(each.auc),
+            _figure(each.log_loss),
         )
         for who, each in lines.items()
     ]
+
+
+def _figure(value: float, form: str = ".4f") -> str:
+    return "–" if np.isnan(value) else f"{value:{form}}"
 
 
 def _unscored(found: Outcome) -> list[tuple[str, Cells, list[Cells]]]:
@@ -115,7 +120,7 @@ def _by_month(found: Outcome) -> list[tuple[str, Cells, list[Cells]]]:
         (
             month,
             f"{lines[SERVED].examples:,}",
-            *(f"{lines[who].auc:.4f}" for who in whos),
+            *(_figure(lines[who].auc) for who in whos),
         )
         for month, lines in found.months.items()
     ]
@@ -129,8 +134,8 @@ def _latency(found: Outcome) -> list[Cells]:
         for name in SHOWN_PERCENTILES
         if name in seen.percentiles
     ]
-    over = (f"over {seen.budget:g} ms", f"{seen.over_budget:.3%} of answers")
-    return [*rows, ("largest", f"{seen.largest:.2f}"), over]
+    over = (f"over {seen.budget:g} ms", f"{_figure(seen.over_budget, '.3%')} of answers")
+    return [*rows, ("largest", _figure(seen.largest, ".2f")), over]
 
 
 def _versions(found: Outcome) -> list[Cells]:

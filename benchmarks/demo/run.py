@@ -147,7 +147,7 @@ class _Run:
                 seconds = time.monotonic() - began
                 self._enter(watch, "reading the log")
                 self._stop_rooms()
-                found = outcome.gather(quiet, self.domain, replay.done, seconds)
+                found = outcome.gather(quiet, self.domain, replay.done, seconds, self.span)
         if replay.done.time < self.span[1] - step and seconds > self.plan.limits[0]:
             self.console.print(
                 f"Stopped at {utc(replay.done.time)}, after {self.plan.limits[0]:.0f} s of replay; "

@@ -6,11 +6,15 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
+from benchmarks.demo.expected import Expected
 from benchmarks.demo.following import SERVED
-from benchmarks.demo.outcome import HIDDEN, Latency, Outcome, Quality, _Rows, common
-from benchmarks.demo.replay import happens
+from benchmarks.demo.outcome import HIDDEN, Latency, Outcome, Quality, _Rows, common, gather
+from benchmarks.demo.replay import Replayed, happens
 from benchmarks.demo.report import markdown
+from infra import inspection
+from infra.settings import Settings
 from schemas.dataset import Stamped
 from schemas.declare import DAY
 from schemas.domains import load
@@ -91,3 +95,13 @@ def test_where_silence_is_an_answer_the_last_deadline_is_left_out() -> None:
     rows.add({"id": "new", "asked": 80 * DAY, "time": 81 * DAY, "probability": 0.1, "label": 1.0})
     assert rows.settled(PAYMENTS.label) == {f"p{day}" for day in range(60)}
     assert rows.settled(load("flights").label) == rows.ids.keys()
+
+
+def test_a_run_without_examples_says_so_and_when_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "read", lambda *_: iter(()))
+    span = (1_704_067_200_000, 1_704_326_400_000)
+    told = markdown(gather(Settings(), PAYMENTS, Replayed(Expected(PAYMENTS.label)), 1.0, span))
+    assert "From 2024-01-01 00:00:00Z to 2024-01-04 00:00:00Z." in told
+    assert "too few examples for a ROC AUC" in told
+    assert "|served|when asked|0|–|–|–|" in told
+    assert "nan%" not in told
