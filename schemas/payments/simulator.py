@@ -27,6 +27,9 @@ Drift = Literal["covariate", "label", "concept", "lag"]
 USUAL = {"covariate": 2.0, "label": 3.0, "concept": 1.0, "lag": 6.0}
 """The drifts, with the strength of each that names none."""
 
+MOST = {"label": MOST_FRAUD, "lag": 24.0 * 366}
+"""The strongest of those that have a bound: a feed is late by a year at most."""
+
 _NUMBER = r"\d+(?:\.\d+)?"
 
 
@@ -57,8 +60,8 @@ class Planted:
             raise NoSuchData(f"cannot plant {text!r}; expected concept@DAY: it has no strength")
         if strength == 0:
             raise NoSuchData(f"cannot plant {text!r}; expected a strength above 0")
-        if drift == "label" and strength > MOST_FRAUD:
-            raise NoSuchData(f"cannot plant {text!r}; expected at most x{MOST_FRAUD:g}")
+        if strength > MOST.get(drift, np.inf):
+            raise NoSuchData(f"cannot plant {text!r}; expected at most x{MOST[drift]:g}")
         return cls(drift, float(match[2]), strength)
 
 

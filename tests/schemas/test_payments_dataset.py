@@ -202,10 +202,12 @@ def test_what_cannot_be_planted_is_named(text: str) -> None:
         Planted.parse(text)
 
 
-def test_more_fraud_than_fits_is_refused_and_the_most_is_named() -> None:
+def test_more_than_fits_is_refused_and_the_most_is_named() -> None:
     assert Planted.parse("label@3x50").strength == frauds.MOST_FRAUD
     with pytest.raises(NoSuchData, match="'label@3x51'; expected at most x50"):
         Planted.parse("label@3x51")
+    with pytest.raises(NoSuchData, match="'lag@3x1000000000000'; expected at most x8784"):
+        Planted.parse("lag@3x1000000000000")
 
 
 def test_a_drift_planted_twice_is_refused() -> None:
