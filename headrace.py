@@ -83,7 +83,7 @@ def demo(
         float | None, number(help="Minutes of event time in a step; the data set's own.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Folder of the report.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of a simulated data set.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of a simulated data set.")] = 1,
     plant: Plant = None,
     truth: Truth = None,
     kafka: Annotated[

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     nice: int = Field(
         default=0, ge=0, le=19, description="How far a flow gives way to other processes (nice)."
     )
-    seed: int = Field(default=1, description="Seeds whatever draws random numbers.")
+    seed: int = Field(default=1, ge=0, description="Seeds whatever draws random numbers.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least serious log line that is written."
     )

@@ -203,6 +203,8 @@ def test_slip_in_a_learner_of_ones_own_domain_is_told_before_anything_runs(
         (["produce", "--datset"], "--dataset"),
         (["produec"], "produce"),
         (["flow", "features", "--workers", "0"], "workers"),
+        (["demo", "--seed", "-1"], "--seed"),
+        (["produce", "--dataset", "--seed", "-1"], "--seed"),
         (["flow", "features", "--process", "0"], "--addresses"),
         (["features", "shwo"], "show"),
         (["predict", "--jsn", "{}"], "--json"),

@@ -55,6 +55,7 @@ def test_an_unknown_setting_is_answered_with_the_nearest(
         ("HEADRACE_PARTITIONS", "four", "HEADRACE_PARTITIONS: .*integer.*found 'four'"),
         ("HEADRACE_HTTP_PORT", "65536", "HEADRACE_HTTP_PORT: .*less than or equal to 65535"),
         ("HEADRACE_BUDGET_MS", "-1", "HEADRACE_BUDGET_MS: .*greater than 0, found '-1'"),
+        ("HEADRACE_SEED", "-1", "HEADRACE_SEED: .*greater than or equal to 0, found '-1'"),
         ("HEADRACE_LOG_LEVEL", "loud", "HEADRACE_LOG_LEVEL: .*'debug', 'info'.*found 'loud'"),
         ("HEADRACE_GENERATION", "gé", "HEADRACE_GENERATION: .*pattern.*found 'gé'"),
         ("HEADRACE_GENERATION", "a b", "HEADRACE_GENERATION: .*pattern.*found 'a b'"),
