@@ -122,6 +122,10 @@ def main(
 ) -> None:
     """Average precision, log loss, calibration error and Brier score of each treatment."""
     domain = load_domain("payments")
+    for name in treatment or ():
+        if name not in TREATMENTS:
+            there = ", ".join(map(repr, TREATMENTS))
+            raise typer.BadParameter(f"no treatment {name!r}; there are {there}")
     chosen = [name for name in TREATMENTS if not treatment or name in (PLAIN, *treatment)]
     runs: dict[Row, list[Figures]] = {}
     for seed in track(range(seeds), "simulations", console=Console(stderr=True)):

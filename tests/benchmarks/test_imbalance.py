@@ -110,3 +110,11 @@ def test_kept_questions_are_asked_anew_where_the_columns_are_others(
         ran = command("--treatment", PLAIN, "--vectors", str(tmp_path))
         assert ran.exit_code == 0, ran.output
         assert len(simulated) == left
+
+
+def test_a_treatment_that_there_is_not_is_named_before_anything_runs() -> None:
+    app = typer.Typer()
+    app.command()(imbalance.main)
+    ran = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["--treatment", "focal, gama 2"])
+    assert ran.exit_code == 2
+    assert "no treatment 'focal, gama 2'; there are 'plain', " in ran.output
