@@ -48,6 +48,7 @@ def _check_request(domain: Domain) -> None:
     needed += [(name, fields) for name in domain.slices]
     for name, there in needed:
         known(where, "field", name, there)
+    distinct(domain.name, "parts of the vector", domain.vector_names)
     for category in domain.categories:
         at_least(f"{domain.name}: category {category.name!r}", "buckets", category.buckets, 2)
 

@@ -40,8 +40,7 @@ class Column:
 
 def input_columns(domain: Domain) -> tuple[Column, ...]:
     """Every column of the vector, then the served score."""
-    categories = {category.name for category in domain.categories}
-    split = len(domain.vector_names) - len(categories)
+    split = len(domain.vector_names) - len(domain.categories)
     return (
         *(Column("feature", name) for name in domain.vector_names[:split]),
         *(Column("feature", name, "category") for name in domain.vector_names[split:]),

@@ -45,10 +45,11 @@ def inputs(domain: Domain, columns: Literal["all", "static"]) -> Inputs:
     names = [column.name for column in domain.columns]
     if columns == "all":
         names += domain.feature_names
+    sizes = (category.buckets for category in domain.categories)
     return Inputs(
         width=len(domain.vector_names),
         numerics=tuple(names),
-        categories=tuple((category.name, category.buckets) for category in domain.categories),
+        categories=tuple(zip(domain.category_names, sizes, strict=True)),
     )
 
 

@@ -85,8 +85,15 @@ class Domain:
         return (
             *(column.name for column in self.columns),
             *self.feature_names,
-            *(category.name for category in self.categories),
+            *self.category_names,
         )
+
+    @property
+    def category_names(self) -> tuple[str, ...]:
+        """The buckets' names in the vector: the category's, or `hour.bucket` beside a column."""
+        taken = {column.name for column in self.columns}
+        names = (category.name for category in self.categories)
+        return tuple(f"{name}.bucket" if name in taken else name for name in names)
 
     @property
     def horizon(self) -> int:

@@ -44,6 +44,18 @@ def test_options_that_river_does_not_have_are_compared_with_the_learner_itself()
     assert list(plain) == ["River's Pipeline", "River's parts by hand"]
 
 
+def test_a_bare_loop_sees_a_column_and_the_bucket_of_it_apart() -> None:
+    """The hour of a payment is a number and a category."""
+    payments, spec = domains.load("payments"), LearnerSpec("x", "logistic")
+    examples = stream(200, domain="payments")
+    rows = [dict(zip(payments.vector_names, vector, strict=True)) for vector, _ in examples]
+    assert len(rows[0]) == len(examples[0].vector)
+    learner = make(spec, payments, seed=0)
+    wanted = [learner.score_then_learn(*example) for example in examples]
+    for loop in bare.loops(spec, payments, seed=0).values():
+        assert list(loop(rows, [bool(y) for _, y in examples])) == pytest.approx(wanted, abs=1e-12)
+
+
 def test_a_probability_that_is_not_the_bare_loops_is_named() -> None:
     examples = [{"id": "a"}, {"id": "b"}]
     assert speed.difference(BASE_RATE, "loop", examples, [0.5, 0.25], [0.5, 0.25 + 1e-12]) < 2e-12

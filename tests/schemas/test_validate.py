@@ -309,3 +309,11 @@ def test_slips_in_the_kind_of_a_learner(flights: Domain) -> None:
     ):
         with pytest.raises(DeclarationError, match=named):
             validate(replace(flights, learners=(spec,)))
+
+
+def test_two_parts_of_the_vector_may_not_share_a_name(flights: Domain) -> None:
+    assert flights.category_names == tuple(category.name for category in flights.categories)
+    assert load("payments").category_names == ("kind", "country", "hour.bucket")
+    twice = (*flights.categories, replace(flights.categories[0], buckets=8))
+    with pytest.raises(DeclarationError, match="two parts of the vector share a name"):
+        validate(replace(flights, categories=twice))
