@@ -80,14 +80,14 @@ def test_training_tells_what_it_used_and_since_when(
     assert ("Categories are hashed" in cards.markdown(card, domain)) == bool(categories)
 
 
-def test_a_number_and_a_category_of_one_name_are_told_apart() -> None:
+def test_a_number_and_a_category_of_one_column_are_told_apart() -> None:
     payments = domains.load("payments")
     found = used(payments.learners[1], payments)
     said = cards._features(found._asdict() | {"features": found.numbers})
     numbers, categories = said.split("\n\n")
     assert numbers.startswith("Numbers: `amount`")
     assert categories.startswith("Categories, hashed: `kind`")
-    assert numbers.count("`hour`") == categories.count("`hour`") == 1
+    assert numbers.count("`hour`") == categories.count("`hour.bucket`") == 1
 
 
 @pytest.mark.parametrize(
