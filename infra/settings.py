@@ -146,7 +146,7 @@ def domain_of(settings: Settings) -> Domain:
 
 def alone(settings: Settings, home: Path, **changes: object) -> Settings:
     """Settings for a stack in `home` that shares nothing with any other, and changes of them."""
-    places = {"home": home, "kafka": None, "redis": None, "registry": None}
+    places = {"home": home, "kafka": None, "redis": None, "registry": None, "generation": FIRST}
     more = {"kafka_options": {}, "http_port": 0, "metrics_port": 0, **changes}
     return settings.model_copy(update={**places, **more})
 

@@ -99,7 +99,8 @@ class Stack:
         if alive(self.settings.home):
             raise StackError(
                 f"a stack runs already in {self.settings.home}: `headrace status` shows it, "
-                "`headrace down` stops it, another --home starts a second one"
+                "`headrace flow NAME` or `headrace serve` starts what has ended, `headrace down` "
+                "stops it, another --home starts a second one"
             )
         try:
             self._start_stores()

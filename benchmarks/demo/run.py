@@ -91,6 +91,8 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
     step = data.DEMO.step if plan.step is None else _milliseconds(plan.step)
     with _told(console, "Preparing the data"):
         items = data.replay(days, plan.start, plan.seed, plan.plant)
+        if plan.truth is not None:
+            write_truth(data, plan.truth, days, plan.start, plan.seed, plan.plant)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with _one_signal(), _home(settings) as home:
         own = _own(settings, plan, home)
@@ -99,8 +101,6 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
         console.print(f"[bold]{domain.title}[/]: {utc(span[0])} to {utc(span[1])}")
         stack = Stack(own)
         with _told(console, "Starting broker, Redis, flows and endpoint"):
-            if plan.truth is not None:
-                write_truth(data, plan.truth, days, plan.start, plan.seed, plan.plant)
             stack.start()
         try:
             found = _Run(plan, domain, stack, span, console).replay(items, step)

@@ -123,7 +123,8 @@ def test_a_served_replay_in_a_storm(tmp_path: Path, seed: int) -> None:
         for storm in storms:
             assert storm.killed >= 5
             storm.finish()
-        run("features", settings.model_copy(update={"generation": "whole"}), until_end=True)
+        whole = settings.model_copy(update={"generation": "whole"})
+        run("features", whole, until_end=True, domain=domain)
         wanted = content(settings, domain, "whole")
         assert len(wanted) > 1_000
         assert content(settings, domain, settings.generation) == wanted

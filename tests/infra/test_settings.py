@@ -112,6 +112,7 @@ def test_a_stack_alone_shares_nothing_with_another(tmp_path: Path) -> None:
         registry="http://a",
         http_port=8080,
         metrics_port=9100,
+        generation="g2",
         seed=7,
     )
     assert alone(shared, tmp_path) == load(
