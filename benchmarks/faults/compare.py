@@ -10,8 +10,8 @@ from benchmarks.latency.confidence import share
 def compare(a: Chaos, b: Chaos, confidence: float = 0.99) -> Comparison:
     """Shares not answered right in time, phase by phase, and of answers without their record.
 
-    Of a phase with a goal for accepted requests, only these. Raises ValueError where the two have
-    not the same phases.
+    Of a phase with a goal for accepted requests only these, where there are any. Raises ValueError
+    where the two have not the same phases.
     """
     if len(a.phases) != len(b.phases):
         raise ValueError(f"{len(a.phases)} phases against {len(b.phases)}; expected the same")
@@ -39,8 +39,9 @@ def _name(number: int, a: Phase, b: Phase) -> str:
 
 def _late(phase: Phase, level: float) -> Estimate:
     of, inside = phase.count, phase.inside
-    if phase.goal.accepted is not None:
-        of, inside = phase.ok + phase.degraded, phase.accepted_inside
+    accepted = phase.ok + phase.degraded
+    if phase.goal.accepted is not None and accepted:
+        of, inside = accepted, phase.accepted_inside
     return _estimate(of - round(inside * of), of, level)
 
 

@@ -195,6 +195,13 @@ def test_results_are_compared_phase_by_phase(tmp_path: Path) -> None:
         compare(made(phase(), phase(), phase()), made(phase()))
 
 
+def test_an_overload_without_any_right_answer_is_no_improvement() -> None:
+    some, none = phase(goals.OVERLOAD, SHED=3_000, LATE=10), phase(goals.OVERLOAD, SHED=5_000)
+    changed = compare(made(some), made(none)).changes[0]
+    assert changed.b == 1.0
+    assert changed.changed
+
+
 def test_two_results_of_different_benchmarks_are_refused(tmp_path: Path) -> None:
     save(made(phase()), tmp_path / "chaos.json")
     (tmp_path / "drift.json").write_text('{"kind": "drift"}')
