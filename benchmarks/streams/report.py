@@ -57,7 +57,7 @@ def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
         times: list[str] = []
         if part in FIRST and name != FIRST[part]:
             times = [spread(of_round(turns, name, by_cpu)) for by_cpu in (False, True)]
-            times += [str(wanted[name])] * (name in wanted)
+            times += [str(wanted[name])] if name in wanted else []
         table.add_row(title, f"{mine[0].records:,}", f"{rate:,.0f}", f"{cpu:.1f}", *times)
     return table
 
