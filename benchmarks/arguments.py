@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import typer
 
 from infra.settings import Settings
@@ -41,4 +45,21 @@ def check(value: str) -> str:
 
     if value not in CHECKS and not all(value.partition(":")):
         raise typer.BadParameter(f"{value!r}; expected {', '.join(CHECKS)}, or module:function")
+    return value
+
+
+def folder(help: str) -> Any:
+    """A `typer.Option` for where results go, refused before the work where it can be no folder."""
+    return typer.Option(help=help, callback=_writable)
+
+
+def _writable(value: Path | None) -> Path | None:
+    if value is not None:
+        there = next(
+            each for each in (value.absolute(), *value.absolute().parents) if each.exists()
+        )
+        if not there.is_dir():
+            raise typer.BadParameter(f"{value}: {there} is no folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise typer.BadParameter(f"{value}: nothing can be written in {there}")
     return value

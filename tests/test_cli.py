@@ -95,6 +95,8 @@ def test_no_number_may_be_nan_or_infinite(words: tuple[str, ...], option: str, v
         ("latency --at tomorrow", "'--at': 'tomorrow'; expected data, now, or milliseconds"),
         ("latency --check nothing", "'--check': 'nothing'; expected headrace, status, or module"),
         ("latency --url 127.0.0.1:1/predict", "'--url': '127.0.0.1:1/predict' is no URL of the"),
+        ("streams --days 3", "'--days': 3.0 without --year; expected --year, or --data-days"),
+        ("streams --learner tree", "'--learner': tree without --year; expected --year"),
         ("compare a b --confidence 99", "'--confidence': 99.0; expected a finite number, "),
         ("compare a b --confidence 0", "'--confidence': 0.0; expected a finite number, "),
     ],
@@ -104,6 +106,17 @@ def test_a_wrong_argument_of_a_benchmark_names_its_option(words: str, told: str)
     ran = shell.invoke(headrace.app, ["bench", *words.split()])
     assert ran.exit_code == 2
     assert f"Invalid value for {told}" in ran.output
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS["bench",].commands.keys() - {"compare"}))
+def test_a_folder_that_cannot_be_is_refused_before_the_work(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    shell = CliRunner(env={"COLUMNS": "400"})
+    ran = shell.invoke(headrace.app, ["bench", command, "--out", str(file / "results")])
+    assert ran.exit_code == 2
+    assert f"Invalid value for '--out': {file}/results: {file} is no folder" in ran.output
+    assert not file.read_bytes()
 
 
 def _examples() -> list[str]:

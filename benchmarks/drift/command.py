@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from benchmarks.arguments import folder
+
 _FAILED = 1
 
 
@@ -17,7 +19,7 @@ def drift(
     seeds: Annotated[
         int, typer.Option(min=1, help="Quiet streams of a kind; planted ones in proportion.")
     ] = 50,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON and the picture.")] = Path("bench"),
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the streams.")] = 2,
 ) -> None:
     """False alarms against the budget, and how soon planted drift is found; minutes of work.

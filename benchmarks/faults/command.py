@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.arguments import DAY, HOUR_MS, RATE, settings_of
+from benchmarks.arguments import DAY, HOUR_MS, RATE, folder, settings_of
 from benchmarks.storing import save
 from infra import terminal
 from infra.arguments import number
@@ -27,7 +27,7 @@ def chaos(
     ] = 10,
     highest: Annotated[float, number(help="That rate; 0 searches for it.", min=0, max=RATE)] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of arrivals and of what is asked.")] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Redis hangs, is slow, resets and trickles; the broker is gone; too much is asked.
 

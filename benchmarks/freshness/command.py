@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.arguments import DAY, RATE, settings_of
+from benchmarks.arguments import DAY, RATE, folder, settings_of
 from benchmarks.storing import save
 from infra import terminal
 from infra.arguments import number
@@ -24,7 +24,7 @@ def freshness(
     seed: Annotated[
         int, typer.Option(min=0, help="Of arrivals and of the simulated data set.")
     ] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Event sent → value servable, and label sent → a model that has seen it serving.
 

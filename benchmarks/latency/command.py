@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import arguments
-from benchmarks.arguments import DAY, HOUR_MS, RATE, settings_of
+from benchmarks.arguments import DAY, HOUR_MS, RATE, folder, settings_of
 from benchmarks.storing import save
 from infra import terminal
 from infra.arguments import number
@@ -64,7 +64,7 @@ def latency(
     background: Annotated[
         str | None, typer.Option(help="What else runs, where it was not started here.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON and the picture.")] = Path("bench"),
 ) -> None:
     """Latency under open-loop Poisson load on any URL, with a verdict against the budget.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.arguments import settings_of
+from benchmarks.arguments import folder, settings_of
 from benchmarks.storing import save
 from infra.arguments import number
 
@@ -23,7 +23,7 @@ def learning(
     days: Annotated[float, number(help="Days of the data set.", min=1)] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of learners and of a simulated data set.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Examples per second of each learner in flows/learning, beside a bare River loop.
 

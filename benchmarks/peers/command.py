@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.arguments import DAY, settings_of
+from benchmarks.arguments import DAY, folder, settings_of
 from benchmarks.storing import save
 from infra import terminal
 from infra.arguments import number
@@ -36,7 +36,7 @@ def peers(
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' environments, made on demand.")
     ] = Path(".headrace/peers"),
-    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """The endpoint and flows/features beside others that do the same work, in turns, as ratios.
 

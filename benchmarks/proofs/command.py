@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.arguments import settings_of
+from benchmarks.arguments import folder, settings_of
 from benchmarks.storing import save
 from infra.arguments import number
 
@@ -32,7 +32,7 @@ def parity(
         float, number(help="Seconds after which an event in flight is lost.", min=0)
     ] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Of a simulated data set.")] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON.")] = Path("bench"),
 ) -> None:
     """Every served vector beside one computed again from the raw events of the log.
 

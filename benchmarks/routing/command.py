@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.arguments import folder
+
 if TYPE_CHECKING:
     from benchmarks.routing.logs import Case
 
@@ -17,7 +19,7 @@ def routing(
     seeds: Annotated[int, typer.Option(min=1, help="Worlds of payments.")] = 5,
     logs: Annotated[int, typer.Option(min=1, help="Drawn logs of each case.")] = 400,
     quick: Annotated[bool, typer.Option("--quick", help="One short world, 50 logs.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path(
+    out: Annotated[Path, folder("Folder for the JSON and the picture.")] = Path(
         "reports/bench/routing"
     ),
     case: Annotated[

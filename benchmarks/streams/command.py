@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.arguments import settings_of
+from benchmarks.arguments import folder, settings_of
 from benchmarks.storing import save
 from infra.arguments import number
 
@@ -37,7 +37,7 @@ def streams(
     environments: Annotated[
         Path, typer.Option(help="Folder of the peers' environments, made on demand.")
     ] = Path(".headrace/peers"),
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = Path("bench"),
+    out: Annotated[Path, folder("Folder for the JSON and the picture.")] = Path("bench"),
     year: Annotated[
         bool, typer.Option("--year", help="Replay the year of flights instead.")
     ] = False,
@@ -64,6 +64,8 @@ def streams(
     if year:
         typer.echo(replay.run(settings_of(ctx), days, learner or ()).told())
         return
+    _only_of_a_year("days", days, ", or --data-days")
+    _only_of_a_year("learner", learner)
     _known("part", only, results.PARTS)
     _known("peer", peer, results.Options().peers)
     options = results.Options(
@@ -72,6 +74,14 @@ def streams(
         rounds=rounds, events=events, days=data_days, seed=seed, entities=_sizes(entities),
     )  # fmt: skip
     _measure_streams(results.quick(options) if quick else options, environments, out)
+
+
+def _only_of_a_year(name: str, given: float | list[str] | None, other: str = "") -> None:
+    """Refuses an option that nothing would be done with."""
+    if given:
+        value = " ".join(given) if isinstance(given, list) else given
+        told = f"{value} without --year; expected --year{other}"
+        raise typer.BadParameter(told, param_hint=f"'--{name}'")
 
 
 def _known(what: str, given: list[str] | None, known: Sequence[str]) -> None:
