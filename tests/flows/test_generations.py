@@ -11,7 +11,6 @@ from flows.run import run
 from infra import topics
 from infra.kafka import UnknownTopic
 from infra.settings import FIRST, Settings, domain_of
-from schemas.declare import VIEWS
 from tests.flows.logs import Log, ask, newest
 
 
@@ -45,9 +44,13 @@ def test_the_first_generation_has_plain_topics_and_others_their_own_of_views(
 ) -> None:
     first = domain_of(settings.model_copy(update={"generation": FIRST}))
     second = domain_of(settings.model_copy(update={"generation": "g2"}))
+    assert [first.topic(stream) for stream in topics.STREAMS] == [
+        f"flights.{stream}" for stream in topics.STREAMS
+    ]
+    inputs = {"events", "requests", "predictions", "labels", "policies"}
     for stream in topics.STREAMS:
-        assert first.topic(stream) == f"flights.{stream}"
-        assert second.topic(stream) == f"flights.{stream}" + (".g2" if stream in VIEWS else "")
+        own = "" if stream in inputs else ".g2"
+        assert second.topic(stream) == f"flights.{stream}{own}"
 
 
 def test_a_generation_without_topics_is_told_which_it_lacks(log: Log) -> None:
