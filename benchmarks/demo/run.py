@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
 import shutil
@@ -157,7 +156,7 @@ class _Run:
 
     def _ask(self, replay: Replay, items: Iterable[Stamped], step: int) -> None:
         try:
-            asyncio.run(replay.run(items, step))
+            signals.run(replay.run(items, step), signal.SIGHUP)
         except (ReplayError, LogError, aiohttp.ClientError, ExceptionGroup) as fault:
             self.stack.check()
             raise _first(fault) from None
