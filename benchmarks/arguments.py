@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import typer
 
 from infra.settings import Settings
 from infra.settings import load as load_settings
+from schemas.nearest import hint
 
 RATE, DAY, HOUR_MS = 1e6, 86_400, 3_600_000
 """The most that may be asked for: a second, in seconds, in milliseconds."""
@@ -18,6 +20,15 @@ RATE, DAY, HOUR_MS = 1e6, 86_400, 3_600_000
 def settings_of(ctx: typer.Context) -> Settings:
     """Those of the command line, or of the environment where this is the program itself."""
     return ctx.obj if isinstance(ctx.obj, Settings) else load_settings()
+
+
+def known(what: str, given: Sequence[str] | None, there: Sequence[str]) -> tuple[str, ...]:
+    """The names that were given, or else all that there are. Raises BadParameter for another."""
+    for name in given or ():
+        if name not in there:
+            names = ", ".join(map(repr, there))
+            raise typer.BadParameter(f"no {what} {name!r}; there are {names}{hint(name, there)}")
+    return tuple(given or there)
 
 
 def url(value: str | None) -> str | None:

@@ -8,9 +8,12 @@ is counted in the quiet runs, in the same 45 days, and stands beside as found by
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import connection
 from typing import NamedTuple
 
 from rich.console import Console
@@ -65,23 +68,40 @@ def _synthetic(name: str, seed: int, plant: bool) -> Run:
     return Run(case, seed, begun, partial(synthetic_stream, name, seed, plant))
 
 
-def alarms_of(run: Run) -> tuple[Run, dict[str, Tally]]:
+def alarms_of(
+    run: Run, detectors: Sequence[str] = tuple(DETECTORS)
+) -> tuple[Run, dict[str, Tally]]:
     """One run's tallies by detector."""
     stream = run.make()
-    out = {name: Tally(run.case, name) for name in DETECTORS}
+    out = {name: Tally(run.case, name) for name in detectors}
     for name, tally in out.items():
         tally.take(stream, DETECTORS[name](stream, run.seed), run.begun)
     return run, out
 
 
-def measure(seeds: int, workers: int, tell: Callable[[list[Tally]], None]) -> list[Tally]:
-    """Runs all detectors over all runs; `tell` is given the tallies after every run."""
+def measure(
+    seeds: int, detectors: Sequence[str], workers: int, tell: Callable[[list[Tally]], None]
+) -> list[Tally]:
+    """Runs the detectors over all runs; `tell` is given the tallies after every run."""
     tallies: dict[tuple[str, str], Tally] = {}
     wanted = runs(seeds)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
-        done = pool.map(alarms_of, wanted)
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+        done = pool.map(partial(alarms_of, detectors=detectors), wanted)
         for run, each in track(done, "streams", len(wanted), console=Console(stderr=True)):
             for name, tally in each.items():
                 tallies.setdefault((run.case, name), Tally(run.case, name)).add(tally)
             tell(list(tallies.values()))
     return list(tallies.values())
+
+
+def _end_with_parent() -> None:
+    """Ends this worker when who started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

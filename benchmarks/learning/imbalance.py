@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.arguments import known
 from benchmarks.learning.asked import NEVER, Asked
 from benchmarks.learning.quality import Outcome, collect, prequential, turns
 from online_models.evaluation import measure
@@ -122,11 +123,8 @@ def main(
 ) -> None:
     """Average precision, log loss, calibration error and Brier score of each treatment."""
     domain = load_domain("payments")
-    for name in treatment or ():
-        if name not in TREATMENTS:
-            there = ", ".join(map(repr, TREATMENTS))
-            raise typer.BadParameter(f"no treatment {name!r}; there are {there}")
-    chosen = [name for name in TREATMENTS if not treatment or name in (PLAIN, *treatment)]
+    wanted = (PLAIN, *known("treatment", treatment, tuple(TREATMENTS)))
+    chosen = [name for name in TREATMENTS if name in wanted]
     runs: dict[Row, list[Figures]] = {}
     for seed in track(range(seeds), "simulations", console=Console(stderr=True)):
         asked = collect(domain, days, None, vectors, seed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.arguments import DAY, folder, settings_of
+from benchmarks.arguments import DAY, folder, known, settings_of
 from benchmarks.storing import save
 from infra import terminal
 from infra.arguments import number
@@ -53,13 +53,10 @@ def peers(
     from benchmarks.streams.measured import RunFailed
     from benchmarks.streams.results import WrongOutput
 
-    known = peer_runs.Options().peers
-    for name in only or ():
-        if name not in known:
-            raise typer.BadParameter(f"no peer {name!r}; there are {', '.join(known)}")
     options = peer_runs.Options(
-        peers=tuple(only or known), repeats=repeats, seconds=seconds, events=events, seed=seed
-    )
+        peers=known("peer", only, peer_runs.Options().peers),
+        repeats=repeats, seconds=seconds, events=events, seed=seed,
+    )  # fmt: skip
     try:
         result = _measure(settings_of(ctx), options, environments, out / "peers.json")
     except (WrongOutput, RunFailed) as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from benchmarks.arguments import folder, settings_of
+from benchmarks.arguments import folder, known, settings_of
 from benchmarks.storing import save
 from infra.arguments import number
 
@@ -66,11 +65,9 @@ def streams(
         return
     _only_of_a_year("days", days, ", or --data-days")
     _only_of_a_year("learner", learner)
-    _known("part", only, results.PARTS)
-    _known("peer", peer, results.Options().peers)
     options = results.Options(
-        parts=tuple(only or results.PARTS),
-        peers=tuple(peer or results.Options().peers),
+        parts=known("part", only, results.PARTS),
+        peers=known("peer", peer, results.Options().peers),
         rounds=rounds, events=events, days=data_days, seed=seed, entities=_sizes(entities),
     )  # fmt: skip
     _measure_streams(results.quick(options) if quick else options, environments, out)
@@ -82,12 +79,6 @@ def _only_of_a_year(name: str, given: float | list[str] | None, other: str = "")
         value = " ".join(given) if isinstance(given, list) else given
         told = f"{value} without --year; expected --year{other}"
         raise typer.BadParameter(told, param_hint=f"'--{name}'")
-
-
-def _known(what: str, given: list[str] | None, known: Sequence[str]) -> None:
-    for name in given or ():
-        if name not in known:
-            raise typer.BadParameter(f"no {what} {name!r}; there are {', '.join(known)}")
 
 
 def _sizes(most: int) -> tuple[int, ...]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,13 +182,19 @@ def test_the_command_keeps_and_shows_what_was_counted(
     calm = Tally("payments", bench.ALWAYS, runs=3, days=90.0, false=6)
     planted = Tally("payments, label", bench.ALWAYS, runs=2, planted=2, found=1, delays=[4.5])
 
-    def measure(seeds: int, workers: int, tell: Callable[[list[Tally]], None]) -> list[Tally]:
-        assert (seeds, workers) == (3, 2)
+    def measure(
+        seeds: int,
+        detectors: Sequence[str],
+        workers: int,
+        tell: Callable[[list[Tally]], None],
+    ) -> list[Tally]:
+        assert (seeds, workers, detectors) == (3, 2, (bench.ALWAYS,))
         tell([calm, planted])
         return [calm, planted]
 
     monkeypatch.setattr(command, "measure", measure)
-    ran = CliRunner().invoke(app, ["drift", "--seeds", "3", "--out", str(tmp_path / "new")])
+    options = ["--seeds", "3", "--only", bench.ALWAYS, "--out", str(tmp_path / "new")]
+    ran = CliRunner().invoke(app, ["drift", *options])
     assert ran.exit_code == 0, ran.output
     assert "4.5 d" in ran.output
     kept = load(tmp_path / "new" / "drift.json", results.Drift)
@@ -192,3 +203,39 @@ def test_the_command_keeps_and_shows_what_was_counted(
     assert kept.options == results.Options(seeds=3, first_quiet=FRESH, first_planted=CHANGED)
     assert kept.machine.cores > 0
     assert (tmp_path / "new" / "drift.png").exists()
+
+
+def test_a_detector_that_there_is_not_is_told_with_those_there_are(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(app, ["drift", "--only", "headrac", "--out", str(tmp_path)])
+    assert ran.exit_code == 2
+    assert "no detector 'headrac'" in ran.output
+    assert "did you mean 'headrace'?" in ran.output
+
+
+def test_workers_end_with_who_started_them(tmp_path: Path) -> None:
+    """Killed without a chance to clean up, it leaves no worker that computes on for nobody."""
+    begun = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent("""
+            from benchmarks.drift import run
+            run.measure(50, ["never"], 2, print)
+        """)], stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    with begun:
+        assert begun.stdout is not None
+        assert begun.stdout.readline()
+        begun.kill()
+    deadline = time.monotonic() + 20
+    while (left := _of_session(begun.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def _of_session(leader: int) -> list[int]:
+    """Processes that were started, at any remove, by the leader of a session."""
+    out = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader and fields[0] != "Z":
+                out.append(int(stat.parent.name))
+    return out

@@ -195,7 +195,8 @@ def test_few_turns_and_few_entities_do_not_break_a_promise() -> None:
 def test_a_part_that_does_not_exist_is_named() -> None:
     given = CliRunner().invoke(commands.app, ["streams", "--only", "pears"])
     assert given.exit_code == 2
-    assert "peers, flows, scaling, memory" in given.output
+    assert "'peers', 'flows', 'scaling', 'memory'" in given.output
+    assert "did you mean 'peers'?" in given.output
 
 
 def test_wrong_output_ends_with_1(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
