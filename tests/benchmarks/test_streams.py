@@ -193,7 +193,7 @@ def test_few_turns_and_few_entities_do_not_break_a_promise() -> None:
 
 
 def test_a_part_that_does_not_exist_is_named() -> None:
-    given = CliRunner().invoke(commands.app, ["streams", "--only", "pears"])
+    given = CliRunner().invoke(commands.app, ["streams", "--only", "pears"], env={"COLUMNS": "200"})
     assert given.exit_code == 2
     assert "'peers', 'flows', 'scaling', 'memory'" in given.output
     assert "did you mean 'peers'?" in given.output
