@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.latency import confidence, observe, results
+from benchmarks.latency import confidence, failures, observe, results
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Found, Options, Probe, Result, Run
 from benchmarks.latency.run import bodies_for, one_run
@@ -25,15 +25,20 @@ That is no matter of chance, so it takes nothing from the error of the looks aft
 
 HALVINGS = 6
 
-REFUSED = {"shed", "error", "refused", "wrong", "broken"}
-"""Outcomes that say at once that there will be no right answer."""
+CONFIRMINGS = 8
+"""Confirming runs of a search: they reach a fourteenth of the rate that passed.
 
-REFUSALS = 3
-"""A server that refused every request of so many probes on end is asked no more.
-
-One that is only overloaded answers some of them, or is still at work on them when a probe ends.
+A server that stands still now and then holds a short probe between two pauses at any rate, and a
+whole run at none.
 """
 
+FRUITLESS = 3
+"""A server that gave no right answer in so many probes on end is asked no more.
+
+One that is only overloaded gives some, if late: each is waited for until the end of the drain.
+"""
+
+_ROUNDING = 1e-9
 _WARMUP_S = 1.0
 _REST_S = 0.3  # between probes, so that one does not pay for the queue of the one before
 
@@ -49,12 +54,12 @@ def search(
     """Double the rate from `options.rate` until it is refused, halve the gap, then confirm.
 
     Where that rate itself is refused it is halved so often before the search gives up, or until
-    the server has refused every request of `REFUSALS` probes, whatever their rate.
+    the server has given no right answer in `FRUITLESS` probes, whatever their rate.
 
     Gaps are halved on the scale of ratios until the two rates differ by `options.resolution`. Short
-    probes flatter a server whose queue grows slowly, so the highest passed rate is confirmed by a
-    run of `options.seconds` with a new seed, bursts allowed for, and lowered by the resolution
-    until one is confirmed. The result's run is the confirming one. `told` hears of every probe.
+    probes flatter a server whose queue grows slowly, so the highest passed rate is confirmed by
+    runs of `options.seconds`, each with a new seed, bursts allowed for: see `_Hunt.confirm`. The
+    result's run is the one that confirmed its rate. `told` hears of every probe.
     Raises LoadError where there is no connection.
     """
     bodies = bodies_for(options) if bodies is None else bodies
@@ -67,7 +72,7 @@ def search(
         outside=high,
         limited_by_generator=any(p.generator_limited and p.rate == high for p in hunt.probes),
         probes=hunt.probes,
-        reason="" if low else hunt.reason,
+        reason="" if low else hunt.reason or hunt.unconfirmed,
     )
     return results.make(options, [run] if run else [], observe.models(options.url), found)
 
@@ -102,28 +107,53 @@ class _Hunt:
     @property
     def reason(self) -> str:
         """Why there is no use in another rate; empty where there may be."""
-        last = self.probes[-REFUSALS:]
-        if len(last) < REFUSALS or not all(REFUSED.issuperset(each.outcomes) for each in last):
+        last = self.probes[-FRUITLESS:]
+        if len(last) < FRUITLESS or any(failures.right(each.outcomes) for each in last):
             return ""
         counts = ", ".join(f"{count} {name}" for name, count in last[-1].outcomes.items())
         rates = ", ".join(f"{each.rate:,.3g}/s" for each in last)
-        return f"every request was refused at {rates}; at the last, {counts}"
+        return f"no right answer at {rates}; at the last, {counts}"
+
+    @property
+    def unconfirmed(self) -> str:
+        """What was tried to confirm a rate; empty where none passed a probe."""
+        tried = [probe.rate for probe in self.probes if probe.confirming]
+        if not tried:
+            return ""
+        ends = f"from {tried[0]:,.3g}/s down to {tried[-1]:,.3g}/s"
+        return f"{len(tried)} runs of {self.options.seconds:g} s {ends} confirmed no rate"
 
     def narrow(self, low: float, high: float) -> tuple[float, float]:
         """Until they differ by no more than the resolution."""
-        while low and high / low > 1 + self.options.resolution:
+        while low and not self._near(low, high):
             middle = (low * high) ** 0.5
             low, high = (middle, high) if self._passes(middle) else (low, middle)
         return low, high
 
     def confirm(self, low: float, high: float) -> tuple[float, float, Run | None]:
-        """The highest rate at or below `low` that a whole run confirms, and that run."""
-        while low >= 1:
-            run = self._probe(low, (self.options.seconds,), self.options.warmup_s, True)
+        """The highest rate at or below `low` that a whole run confirms, and that run.
+
+        Until one does the rate is lowered by the resolution, then by twice as much each time, up to
+        a half; then the gap that this has left is halved. Ends after `CONFIRMINGS` runs.
+        """
+        kept: Run | None = None
+        rate, step = low, self.options.resolution
+        for _ in range(CONFIRMINGS if low else 0):
+            run = self._probe(rate, (self.options.seconds,), self.options.warmup_s, True)
             if run.holds(self.options):
-                return low, high, run
-            low, high = low / (1 + self.options.resolution), low
-        return 0.0, high, None
+                low, kept = rate, run
+            else:
+                high = rate
+            if self.reason or (kept and self._near(low, high)):
+                break
+            if kept:
+                rate = (low * high) ** 0.5
+            else:
+                rate, step = rate / (1 + step), min(2 * step, 1.0)
+        return (low if kept else 0.0), high, kept
+
+    def _near(self, low: float, high: float) -> bool:
+        return high / low <= (1 + self.options.resolution) * (1 + _ROUNDING)
 
     def _passes(self, rate: float) -> bool:
         """Whether a probe decides for it; one undecided at its last look does not."""

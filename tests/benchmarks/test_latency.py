@@ -25,7 +25,6 @@ from benchmarks.latency.command import finish
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.figures import floats
 from benchmarks.latency.results import Options, Result, Run
-from benchmarks.latency.search import search
 from benchmarks.load import bodies
 from benchmarks.load.plan import Swap
 from benchmarks.storing import ResultError, load, save
@@ -192,46 +191,6 @@ def test_the_first_answer_of_an_arm_and_the_warm_up_are_no_swaps() -> None:
         ("challenger", 10),
         ("late arm", 3),
     ]
-
-
-@pytest.mark.slow
-def test_the_search_finds_a_rate_near_the_capacity_of_a_server(serve: Callable[..., str]) -> None:
-    """One request at a time, 2 ms each: 500/s and no more; less what the test's machine takes."""
-    asked = options(
-        serve("single", 2), rate=250, seconds=2, resolution=0.5, probe_s=(1,), drain_s=3
-    )
-    found = search(asked, BODIES).search
-    assert found is not None
-    assert 100 <= found.inside < 500
-    assert found.outside is not None
-    assert found.inside < found.outside <= 500 * 1.5
-    assert found.probes[-1].confirming
-    assert found.probes[-1].rate == found.inside
-
-
-def test_a_search_that_finds_nothing_says_so(serve: Callable[..., str]) -> None:
-    asked = options(serve("constant", 80), rate=400, seconds=1, probe_s=(0.1,), warmup_s=0.0)
-    result = search(asked, BODIES, halvings=1)
-    assert result.search is not None
-    assert [probe.rate for probe in result.search.probes] == [400, 200]
-    assert result.search.inside == 0
-    assert not result.failures
-    assert result.runs == []
-    assert "none" in result.headline
-    assert "gave up" not in result.headline
-
-
-def test_a_search_gives_up_soon_on_a_server_that_sheds_everything(
-    serve: Callable[..., str],
-) -> None:
-    asked = options(serve("shedding"), rate=200, seconds=1, warmup_s=0.0)
-    result = search(asked, BODIES)
-    assert result.search is not None
-    assert [(probe.rate, probe.requests) for probe in result.search.probes] == [
-        (200, 100), (100, 50), (50, 25),
-    ]  # fmt: skip
-    assert "gave up: every request was refused at 200/s, 100/s, 50/s; at the" in result.headline
-    assert result.headline.endswith(" shed.")
 
 
 def test_requests_of_a_domain_are_those_of_its_data() -> None:
