@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks import rates
 from benchmarks.comparison import Change, Comparison
 from benchmarks.faults import goals
 from benchmarks.faults.run import Chaos
@@ -40,14 +41,17 @@ def probe_line(probe: Probe) -> Text:
     """One line for one probe of a search."""
     what = "confirming" if probe.confirming else "probe"
     p99 = "none" if probe.p99 is None else f"{probe.p99:8.2f} ms"
-    text = f"{what:>10} {probe.rate:9,.0f}/s  p99 {p99}  {probe.overruns} over of {probe.requests}"
+    rate = rates.shown(probe.rate)
+    text = f"{what:>10} {rate:>9}/s  p99 {p99}  {probe.overruns} over of {probe.requests}"
     limited = "  (generator at its limit)" if probe.generator_limited else ""
     return Text(f"{text}  {probe.decision}{limited}", style=_COLOURS[probe.decision])
 
 
 def _latency(options: Options, run: Run) -> Table:
     confidence = f"{options.confidence * 100:g} %"
-    table = Table(title=f"{run.rate:,.0f} requests/s for {run.seconds:.1f} s, seed {run.seed}")
+    table = Table(
+        title=f"{rates.shown(run.rate)} requests/s for {run.seconds:.1f} s, seed {run.seed}"
+    )
     heads = ("latency, ms", f"{confidence} interval", "of right answers", "generator late, ms")
     for name in ("", *heads):
         table.add_column(name, justify="right")
@@ -92,8 +96,8 @@ def _facts(result: Result, run: Run) -> Table:
     )
     table.add_row("background", options.background)
     if sent:
-        flowed = f"{sent.events_per_s:,.0f} events/s, {sent.labels_per_s:,.0f} labels/s"
-        table.add_row("sent meanwhile", flowed)
+        events, labels = rates.shown(sent.events_per_s), rates.shown(sent.labels_per_s)
+        table.add_row("sent meanwhile", f"{events} events/s, {labels} labels/s")
     table.add_row("machine", f"{run.machine_busy:.0%} busy")
     swaps = ", ".join(f"{s.model}@{s.version} at {s.at:.1f} s" for s in run.swaps[:8])
     more = f" and {len(run.swaps) - 8} more" if len(run.swaps) > 8 else ""
@@ -113,7 +117,8 @@ def _stages(run: Run) -> Table:
 
 def freshness(result: Freshness) -> RenderableType:
     """The delays of events and labels."""
-    title = f"{result.domain}: {result.events_per_s:,.0f} events/s, {result.versions} models came"
+    flowed = rates.shown(result.events_per_s)
+    title = f"{result.domain}: {flowed} events/s, {result.versions} models came"
     table = Table(title=title)
     for name in ("", "number", "p50, ms", "p99, ms", "99 % interval of p99", "max, ms"):
         table.add_column(name, justify="right")
@@ -134,7 +139,7 @@ def freshness(result: Freshness) -> RenderableType:
 def chaos(result: Chaos) -> RenderableType:
     """What became of the requests in each phase, and of their records."""
     budget = f"{result.options.budget_ms:g} ms"
-    title = f"{result.options.rate:,.0f} requests/s"
+    title = f"{rates.shown(result.options.rate)} requests/s"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=0)
     heads = ("requests", f"inside {budget}", "degraded", "shed", "wrong", "failed")
     table.add_column("", no_wrap=True)

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import rates
 from benchmarks.faults.faulty import Endpoint
 from benchmarks.faults.goals import AFTER_BROKER, OVERLOAD, USUAL, Goal
 from benchmarks.faults.proxy import Fault, Proxy
@@ -108,7 +109,7 @@ def run(alone: Prepared, options: Options) -> Chaos:
     with Endpoint(alone.settings) as url:  # the proxy would take a processor that is needed
         highest = options.highest or _highest(url, asked, options)
         rate = highest * _TIMES_OVER
-        step = Step(f"{rate:,.0f}/s asked", options.overload_s, lambda: None, OVERLOAD)
+        step = Step(f"{rates.shown(rate)}/s asked", options.overload_s, lambda: None, OVERLOAD)
         last, over = _offered(url, asked, options, [step], rate)
         calm, after = _offered(url, asked, options, [Step("after", _REST_S, lambda: None)])
     answered = {*ids, *more, *last, *calm}

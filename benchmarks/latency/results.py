@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import rates
 from benchmarks.latency import confidence, failures
 from benchmarks.latency.confidence import Decision, Share
 from benchmarks.latency.figures import Figure, floats
@@ -174,7 +175,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     def failures(self) -> list[str]:
         """Why the search failed: beyond what a server can do only wrong answers are failures."""
         told = [
-            f"{each} at {p.rate:,.0f}/s" for p in self.probes for each in failures.wrong(p.outcomes)
+            f"{each} at {rates.shown(probe.rate)}/s"
+            for probe in self.probes
+            for each in failures.wrong(probe.outcomes)
         ]
         if not any(failures.right(probe.outcomes) for probe in self.probes):
             told.append("no right answer at any rate")
@@ -226,7 +229,7 @@ def headline(options: Options, runs: list[Run], search: Found | None) -> str:
     parts = [_sentence(options, runs[-1])] if runs else []
     if search:
         least = "at least " if search.limited_by_generator else ""
-        rate = f"{search.inside:,.0f}/s" if search.inside else "none"
+        rate = f"{rates.shown(search.inside)}/s" if search.inside else "none"
         name = percentile_name(options)
         parts.append(f"Highest rate with {name} inside the budget: {least}{rate}.")
         if search.reason:
@@ -257,4 +260,4 @@ def _sentence(options: Options, run: Run) -> str:
         against += f" {up_to}"
     invalid = "" if run.valid else " INVALID: the load generator was the bottleneck."
     failed = f" FAILED: {'; '.join(run.failures)}." if run.failures else ""
-    return f"{measured} at {run.rate:,.0f} requests/s: {against}.{invalid}{failed}"
+    return f"{measured} at {rates.shown(run.rate)} requests/s: {against}.{invalid}{failed}"

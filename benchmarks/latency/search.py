@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from benchmarks import rates
 from benchmarks.latency import confidence, failures, observe, results
 from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Found, Options, Probe, Result, Run
@@ -111,8 +112,8 @@ class _Hunt:
         if len(last) < FRUITLESS or any(failures.right(each.outcomes) for each in last):
             return ""
         counts = ", ".join(f"{count} {name}" for name, count in last[-1].outcomes.items())
-        rates = ", ".join(f"{each.rate:,.3g}/s" for each in last)
-        return f"no right answer at {rates}; at the last, {counts}"
+        tried = ", ".join(f"{rates.shown(each.rate)}/s" for each in last)
+        return f"no right answer at {tried}; at the last, {counts}"
 
     @property
     def unconfirmed(self) -> str:
@@ -120,7 +121,7 @@ class _Hunt:
         tried = [probe.rate for probe in self.probes if probe.confirming]
         if not tried:
             return ""
-        ends = f"from {tried[0]:,.3g}/s down to {tried[-1]:,.3g}/s"
+        ends = f"from {rates.shown(tried[0])}/s down to {rates.shown(tried[-1])}/s"
         return f"{len(tried)} runs of {self.options.seconds:g} s {ends} confirmed no rate"
 
     def narrow(self, low: float, high: float) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from rich.text import Text
 from benchmarks.peers import goals, ratios
 from benchmarks.peers.run import OURS, Peers, Turn
 from benchmarks.peers.setup import ECHO
+from benchmarks.rates import shown
 from benchmarks.streams import report as streaming
 from benchmarks.streams.ratios import FIRST, of_round
 from benchmarks.streams.results import Turn as StreamTurn
@@ -50,8 +51,8 @@ def line(turn: Turn | StreamTurn) -> str:
     if isinstance(turn, StreamTurn):
         return streaming.line(turn)
     none = "" if turn.name == ECHO.name else ", no rate inside the budget"
-    highest = f", {turn.highest:,.0f}/s inside the budget" if turn.highest else none
-    return f"{turn.name:>10}  {turn.closed:8,.0f}/s closed loop{highest}"
+    highest = f", {shown(turn.highest)}/s inside the budget" if turn.highest else none
+    return f"{turn.name:>10}  {shown(turn.closed):>8}/s closed loop{highest}"
 
 
 def _servers(result: Peers) -> Iterator[tuple[str, list[str]]]:
@@ -75,11 +76,11 @@ def _streams(result: Peers) -> Iterator[tuple[str, list[str]]]:
 
 def _rates(result: Peers, turns: Sequence[Turn]) -> list[str]:
     name = turns[0].name
-    closed = f"{np.median([turn.closed for turn in turns]):,.0f}"
+    closed = shown(float(np.median([turn.closed for turn in turns])))
     if name == ECHO.name:
         return [closed, "", "1", "", ""]
     found = [turn.highest for turn in turns]
-    highest = f"{np.median(found):,.0f}" if any(found) else "none"
+    highest = shown(float(np.median(found))) if any(found) else "none"
     times = ratios.times(result, name, ratios.highest) if name != OURS.name else ()
     return [closed, "", spread(ratios.floor_shares(result, name)), highest, spread(times)]
 

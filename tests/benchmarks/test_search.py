@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
+from benchmarks import rates, report
 from benchmarks.latency import search as search_
 from benchmarks.latency.results import Result, Run
 from benchmarks.latency.search import search
@@ -88,9 +91,9 @@ def test_a_server_that_pauses_at_any_rate_is_not_confirmed_for_hours(
     hunt: Callable[..., Result],
 ) -> None:
     result = hunt(lambda rate, confirming: rate < 1000 and not confirming, rate=400, seconds=60)
-    rates = confirmings(result)
-    assert len(rates) == search_.CONFIRMINGS
-    assert np.array(rates[:-1]) / rates[1:] == pytest.approx([1.05, 1.1, 1.2, 1.4, 1.8, 2, 2])
+    tried = confirmings(result)
+    assert len(tried) == search_.CONFIRMINGS
+    assert np.array(tried[:-1]) / tried[1:] == pytest.approx([1.05, 1.1, 1.2, 1.4, 1.8, 2, 2])
     assert result.search is not None
     assert result.search.inside == 0
     assert result.runs == []
@@ -115,5 +118,24 @@ def test_a_search_that_confirms_at_once_asks_no_more(hunt: Callable[..., Result]
     result = hunt(lambda rate, _: rate < 1000, rate=400, seconds=60)
     assert result.search is not None
     assert confirmings(result) == [result.search.inside]
-    low = hunt(lambda rate, _: rate < 0.9, rate=0.5, seconds=60)
-    assert confirmings(low) == [low.search.inside if low.search else 0]
+
+
+def test_a_rate_below_one_is_found_and_told(hunt: Callable[..., Result]) -> None:
+    result = hunt(lambda rate, _: rate < 0.9, rate=0.5, seconds=60)
+    assert result.search is not None
+    assert confirmings(result) == [result.search.inside]
+    assert "at 0.878 requests/s" in result.headline
+    assert result.headline.endswith("inside the budget: 0.878/s.")
+    assert "0.878/s" in report.probe_line(result.search.probes[-1]).plain
+    console = Console(file=StringIO(), width=200)
+    console.print(report.told(result))
+    assert isinstance(console.file, StringIO)
+    assert "0.878 requests/s for" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [(0.4567, "0.457"), (4.27, "4.27"), (20.0, "20"), (99.96, "100"), (1234.5, "1,234")],
+)
+def test_small_rates_are_told_with_three_digits(rate: float, told: str) -> None:
+    assert rates.shown(rate) == told
