@@ -12,6 +12,7 @@ from rich.text import Text
 from benchmarks import rates
 from benchmarks.comparison import Change, Comparison
 from benchmarks.faults import goals
+from benchmarks.faults.highest import Highest, Origin
 from benchmarks.faults.run import Chaos
 from benchmarks.freshness.run import Freshness
 from benchmarks.latency.confidence import Decision
@@ -158,7 +159,13 @@ def chaos(result: Chaos) -> RenderableType:
         )
     missed = [Text(f"missed: {each}", style="bold red") for each in goals.misses(result)]
     kept = Text(f"all {result.answered:,} answers have their record in the log", style="bold green")
-    return Group(table, *missed, *[kept] * (not result.lost))
+    return Group(table, *_overload(result.highest), *missed, *[kept] * (not result.lost))
+
+
+def _overload(highest: Highest | None) -> list[Text]:
+    """What was asked three times over, where the result says."""
+    style = "yellow" if highest and highest.origin == Origin.ASSUMED else "dim"
+    return [Text(f"overload: three times {highest}", style=style)] if highest else []
 
 
 def _goal(goal: goals.Goal) -> str:

@@ -25,7 +25,12 @@ def chaos(
     overload: Annotated[
         float, number(help="Seconds of three times too much.", min=1, max=DAY)
     ] = 10,
-    highest: Annotated[float, number(help="That rate; 0 searches for it.", min=0, max=RATE)] = 0,
+    highest: Annotated[
+        float,
+        number(
+            help="That rate; 0 searches, and takes --rate where none is found.", min=0, max=RATE
+        ),
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of arrivals and of what is asked.")] = 1,
     out: Annotated[Path, folder("Folder for the JSON.")] = Path("bench"),
 ) -> None:

@@ -20,7 +20,7 @@ def compare(a: Chaos, b: Chaos, confidence: float = 0.99) -> Comparison:
     lost = (_estimate(each.lost, each.answered, level) for each in (a, b))
     return Comparison(
         method=f"exact intervals of shares, {confidence * 100:g} %",
-        unlike=unlike(a, b, ("seed",)),
+        unlike=[*unlike(a, b, ("seed",)), *_overloads(a, b)],
         changes=[
             *(ratio(_name(n, *pair), *(_late(each, level) for each in pair)) for n, pair in pairs),
             ratio("answers without their record", *lost),
@@ -30,6 +30,12 @@ def compare(a: Chaos, b: Chaos, confidence: float = 0.99) -> Comparison:
             " intervals; run both again before you believe a change"
         ],
     )
+
+
+def _overloads(a: Chaos, b: Chaos) -> list[str]:
+    if a.highest is None or b.highest is None or a.highest.origin == b.highest.origin:
+        return []
+    return [f"overload: three times {a.highest} against {b.highest}"]
 
 
 def _name(number: int, a: Phase, b: Phase) -> str:

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from benchmarks import rates
 from benchmarks.faults.faulty import Endpoint
 from benchmarks.faults.goals import AFTER_BROKER, OVERLOAD, USUAL, Goal
+from benchmarks.faults.highest import Highest, Origin, searched
 from benchmarks.faults.proxy import Fault, Proxy
-from benchmarks.latency import search
-from benchmarks.latency.results import Options as LatencyOptions
 from benchmarks.load import bodies
 from benchmarks.load.answers import GOOD, Outcome
 from benchmarks.load.offer import offer
@@ -76,7 +75,10 @@ class Phase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chaos(msgspec.Struct, frozen=True, kw_only=True):
-    """`lost` are answers whose record is not in the log afterwards, of `answered`."""
+    """`lost` are answers whose record is not in the log afterwards, of `answered`.
+
+    `overload_rate` is three times `highest`, which older results do not say.
+    """
 
     kind: str
     options: Options
@@ -85,6 +87,7 @@ class Chaos(msgspec.Struct, frozen=True, kw_only=True):
     answered: int
     lost: int
     overload_rate: float
+    highest: Highest | None = None
 
 
 class Step(NamedTuple):
@@ -107,8 +110,8 @@ def run(alone: Prepared, options: Options) -> Chaos:
             ids, phases = _offered(url, asked, options, _redis_steps(proxy, options))
             more, told = _offered(url, asked, options, _broker_steps(alone, options))
     with Endpoint(alone.settings) as url:  # the proxy would take a processor that is needed
-        highest = options.highest or _highest(url, asked, options)
-        rate = highest * _TIMES_OVER
+        highest = _highest(url, asked, options)
+        rate = highest.rate * _TIMES_OVER
         step = Step(f"{rates.shown(rate)}/s asked", options.overload_s, lambda: None, OVERLOAD)
         last, over = _offered(url, asked, options, [step], rate)
         calm, after = _offered(url, asked, options, [Step("after", _REST_S, lambda: None)])
@@ -121,6 +124,7 @@ def run(alone: Prepared, options: Options) -> Chaos:
         answered=len(answered),
         lost=len(answered - (set(_logged(alone)) - before)),
         overload_rate=rate,
+        highest=highest,
     )
 
 
@@ -225,14 +229,10 @@ def _phase(
     )
 
 
-def _highest(url: str, asked: list[bytes], options: Options) -> float:
-    """A quick search, without the confirming run's length."""
-    given = LatencyOptions(
-        url=url, rate=options.rate, seconds=4.0, warmup_s=1.0, budget_ms=options.budget_ms,
-        probe_s=(1.0, 2.0), resolution=0.15, seed=options.seed,
-    )  # fmt: skip
-    found = search.search(given, asked).search
-    return found.inside if found and found.inside else options.rate
+def _highest(url: str, asked: list[bytes], options: Options) -> Highest:
+    if options.highest:
+        return Highest(rate=options.highest, origin=Origin.GIVEN)
+    return searched(url, asked, options.rate, options.budget_ms, options.seed)
 
 
 def _logged(alone: Prepared) -> list[str]:

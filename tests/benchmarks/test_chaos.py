@@ -21,6 +21,7 @@ from benchmarks.compare import compare_files
 from benchmarks.faults import goals
 from benchmarks.faults import run as chaos
 from benchmarks.faults.compare import compare
+from benchmarks.faults.highest import Highest
 from benchmarks.faults.proxy import Fault, Proxy
 from benchmarks.load.answers import Outcome
 from benchmarks.machine import facts
@@ -161,19 +162,23 @@ def test_a_server_just_at_its_goal_is_seldom_called_too_slow() -> None:
 def test_what_was_missed_is_printed_with_the_goals_and_a_lost_record_too() -> None:
     result = made(phase(), phase(LATE=25), lost=2)
     assert len(goals.misses(result)) == 2
-    console = Console(file=StringIO(), width=100)
-    console.print(report.chaos(result))
-    assert isinstance(console.file, StringIO)
-    told = console.file.getvalue()
+    told = shown(result)
     assert "99.9%" in told
     assert "missed: broken: 99.50%" in told
     assert "missed: 2 of 10,000 answers" in told
 
 
-def made(*phases: chaos.Phase, lost: int = 0) -> chaos.Chaos:
+def shown(result: chaos.Chaos) -> str:
+    console = Console(file=StringIO(), width=150)
+    console.print(report.chaos(result))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def made(*phases: chaos.Phase, lost: int = 0, highest: Highest | None = None) -> chaos.Chaos:
     return chaos.Chaos(
         kind=chaos.CHAOS, options=chaos.Options(), machine=facts(), phases=list(phases),
-        answered=10_000, lost=lost, overload_rate=9.0,
+        answered=10_000, lost=lost, overload_rate=9.0, highest=highest,
     )  # fmt: skip
 
 
