@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from benchmarks.faults.proxy import Fault, Proxy
 from benchmarks.load import bodies
 from benchmarks.load.answers import GOOD, Outcome
 from benchmarks.load.offer import offer
-from benchmarks.load.plan import Facts, Plan, Record
+from benchmarks.load.plan import Plan, Record
 from benchmarks.machine import Machine, facts
 from benchmarks.own_stack import Prepared
 from infra import inspection
@@ -165,28 +166,28 @@ def _offered(
         url=url, rate=rate, warmup=round(rate * _WARM_S), requests=round(rate * seconds),
         budget_ms=options.budget_ms, seed=options.seed, tag=tag,
     )  # fmt: skip
-    found: list[tuple[Record, Facts]] = []
-    load = threading.Thread(target=lambda: found.append(offer(plan, asked)))
-    load.start()
-    begins = _go_by(url, steps, load)
-    load.join()
-    if not found:
-        raise RuntimeError("the load generator failed; its words are above")
-    record, told = found[0]
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as beside:
+        going = beside.submit(_go_by, steps, over)
+        try:
+            record, told = offer(plan, asked)
+        finally:
+            over.set()
+        begins = going.result()
     good = np.flatnonzero(np.isin(record.outcome, GOOD)).tolist()
     edges = [begin - told.started / 1e3 for begin in begins]
     return [f"{tag}{number:09d}" for number in good], _phases(record, steps, edges, options)
 
 
-def _go_by(url: str, steps: Sequence[Step], load: threading.Thread) -> list[float]:
-    """When each step began and the last ended, seconds of the wall clock."""
-    time.sleep(_WARM_S + 1.0)
+def _go_by(steps: Sequence[Step], over: threading.Event) -> list[float]:
+    """When each step began and the last ended, seconds of the wall clock; in haste once `over`."""
+    over.wait(_WARM_S + 1.0)
     begins = []
     try:
         for step in steps:
             step.begin()
             begins.append(time.time())
-            time.sleep(step.seconds if load.is_alive() else 0.0)
+            over.wait(step.seconds)
     finally:
         steps[-1].begin()  # whatever went wrong, nothing stays stopped
     return [*begins, time.time()]
