@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -57,6 +59,22 @@ def check(value: str) -> str:
     if value not in CHECKS and not all(value.partition(":")):
         raise typer.BadParameter(f"{value!r}; expected {', '.join(CHECKS)}, or module:function")
     return value
+
+
+def day_in(domain: str, start: str) -> str:
+    """A `--start` that is a day of the domain's data set, in its time zone."""
+    from schemas import dataset, domains
+
+    zone = ZoneInfo(domains.load(domain).timezone)
+    first, last = (datetime.fromtimestamp(ms / 1e3, zone) for ms in dataset.load(domain).span())
+    there = f"expected a day from {first:%F} to {last:%F}, of the data of {domain}"
+    try:
+        begins = datetime.fromtimestamp(dataset.midnight(start, zone.key) / 1e3, zone)
+    except dataset.NoSuchData as error:
+        raise typer.BadParameter(f"{error}; {there}", param_hint="'--start'") from error
+    if not first.date() <= begins.date() <= last.date():
+        raise typer.BadParameter(f"{start}; {there}", param_hint="'--start'")
+    return start
 
 
 def folder(help: str) -> Any:

@@ -79,10 +79,13 @@ def latency(
     """
     from benchmarks.latency.results import Options
 
+    domain = domain or settings_of(ctx).domain
+    if start is not None:
+        arguments.day_in(domain, start)
     options = Options(
         url=url or "", rate=rate, seconds=seconds, warmup_s=warmup, repeats=repeats,
         budget_ms=budget, connections=connections, max_connections=max_connections, seed=seed,
-        zipf=zipf, domain=domain or settings_of(ctx).domain,
+        zipf=zipf, domain=domain,
         body_file=str(body_file) if body_file else None, at=at, start=start, check=check,
         background=background or "", events_rate=events_rate, labels_rate=labels_rate,
     )  # fmt: skip

@@ -21,7 +21,7 @@ def of_domain(domain: str, count: int = 10_000, at: str = "data", start: str | N
 
     `at` is the time they ask about: "data" as in the data set, "now" leaves it out, and a number
     of milliseconds since the epoch is put in all of them. Raises DeclarationError where the domain
-    ships no data.
+    ships no data, NoSuchData where it has no request from `start` on.
     """
     stream = dataset.load(domain).replay(start=start, seed=seed)
     requests = (stamped.record for stamped in stream if stamped.stream == "requests")
@@ -31,6 +31,8 @@ def of_domain(domain: str, count: int = 10_000, at: str = "data", start: str | N
         if at != "now":
             fields["at"] = record["at"] if at == "data" else int(at)
         bodies.append(_slotted(fields))
+    if not bodies:
+        raise dataset.NoSuchData(f"the data of {domain} have no request from {start} on")
     return bodies
 
 
