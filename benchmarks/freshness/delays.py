@@ -33,6 +33,10 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     histogram: str
     drawn: list[float]
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a damaged histogram, which msgspec tells with its place."""
+        confidence.read(self.histogram)
+
 
 def delay(began: NDArray[np.float64], ended: NDArray[np.float64]) -> Delay:
     """Of things sent at `began` and known at `ended`, seconds of one clock."""

@@ -103,10 +103,15 @@ def histogram(milliseconds: NDArray[np.float64]) -> HdrHistogram:
 
 
 def read(*encoded: str) -> HdrHistogram:
-    """Histograms that were kept as text, in one."""
+    """Histograms that were kept as text, in one; raises ValueError for a text that is none."""
     kept = HdrHistogram(1, _LONGEST_US, 3)
     for each in encoded:
-        kept.add(HdrHistogram.decode(each.encode()))
+        try:
+            kept.add(HdrHistogram.decode(each.encode()))
+        except Exception as error:  # the library has no one class for what it raises
+            raise ValueError(
+                f"`histogram` is {each[:20]!r}…; expected an HdrHistogram in base64: {error}"
+            ) from error
     return kept
 
 

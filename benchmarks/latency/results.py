@@ -124,6 +124,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     histogram: str
     replicates: dict[str, list[Figure]]
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a damaged histogram, which msgspec tells with its place."""
+        confidence.read(self.histogram)
+
     @property
     def failures(self) -> list[str]:
         """Why the run failed; empty where it did not."""

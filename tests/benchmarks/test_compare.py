@@ -2,17 +2,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from benchmarks import report
+from benchmarks.commands import app
 from benchmarks.compare import compare
 from benchmarks.comparison import Change
+from benchmarks.freshness.delays import delay
 from benchmarks.latency import results
 from benchmarks.latency.results import Found, Options, Result, Run
+from benchmarks.storing import save
 
 Summarised = Callable[..., Run]
 
@@ -180,3 +185,24 @@ def test_a_result_without_a_right_answer_cannot_be_compared(
     empty = msgspec.structs.replace(measure(1), runs=[])
     with pytest.raises(ValueError, match="first result has no run"):
         compare(empty, measure(1))
+
+
+@pytest.mark.parametrize("cut", [0, 30])
+def test_a_damaged_histogram_is_told_with_its_file_and_place(
+    measure: Callable[..., Result], tmp_path: Path, cut: int
+) -> None:
+    whole, damaged = tmp_path / "whole.json", tmp_path / "damaged.json"
+    result = measure(1, 2)
+    save(result, whole)
+    kept = result.runs[1].histogram
+    damaged.write_text(whole.read_text().replace(kept, kept[:cut]))
+    ran = CliRunner().invoke(app, ["compare", str(whole), str(damaged)], env={"COLUMNS": "500"})
+    assert ran.exit_code == 2
+    assert f"{damaged} is no result of a benchmark: `histogram` is" in ran.output
+    assert "$.runs[1]" in ran.output
+
+
+def test_a_delay_with_a_damaged_histogram_is_refused() -> None:
+    found = delay(np.arange(1000.0), np.arange(1000.0) + 0.05)
+    with pytest.raises(ValueError, match="`histogram` is 'HIST'"):
+        msgspec.structs.replace(found, histogram="HIST")
