@@ -24,7 +24,7 @@ def settings_of(ctx: typer.Context) -> Settings:
     return ctx.obj if isinstance(ctx.obj, Settings) else load_settings()
 
 
-def known(what: str, given: Sequence[str] | None, there: Sequence[str]) -> tuple[str, ...]:
+def named(what: str, given: Sequence[str] | None, there: Sequence[str]) -> tuple[str, ...]:
     """The names that were given, or else all that there are. Raises BadParameter for another."""
     for name in given or ():
         if name not in there:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.arguments import folder, known
+from benchmarks.arguments import folder, named
 
 _FAILED = 1
 
@@ -42,7 +42,7 @@ def drift(
     from benchmarks.drift.tally import table
     from benchmarks.machine import facts
 
-    detectors = known("detector", only, tuple(DETECTORS))
+    detectors = named("detector", only, tuple(DETECTORS))
     options = results.Options(seeds=seeds, first_quiet=run.FRESH, first_planted=run.CHANGED)
     keep = partial(results.keep, out / "drift.json", options, facts())
     tallies = run.measure(seeds, detectors, workers, keep)

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.arguments import known
+from benchmarks.arguments import named
 from benchmarks.learning.asked import NEVER, Asked
 from benchmarks.learning.quality import Outcome, collect, prequential, turns
 from online_models.evaluation import measure
@@ -123,7 +123,7 @@ def main(
 ) -> None:
     """Average precision, log loss, calibration error and Brier score of each treatment."""
     domain = load_domain("payments")
-    wanted = (PLAIN, *known("treatment", treatment, tuple(TREATMENTS)))
+    wanted = (PLAIN, *named("treatment", treatment, tuple(TREATMENTS)))
     chosen = [name for name in TREATMENTS if name in wanted]
     runs: dict[Row, list[Figures]] = {}
     for seed in track(range(seeds), "simulations", console=Console(stderr=True)):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.arguments import named
 from benchmarks.learning.asked import NEVER, Asked
 from benchmarks.learning.quality import collect
 from online_models.evaluation import CLIP, measure
@@ -144,7 +145,9 @@ def main(
 ) -> None:
     """AUC and log loss of the answers before and since a date, with each set of labels."""
     domain = load_domain("flights")
-    spec = next(spec for spec in domain.learners if spec.name == learner)
+    specs = {spec.name: spec for spec in domain.learners}
+    [spec] = (specs[name] for name in named("learner", [learner], tuple(specs)))
+    wanted = ("none", *named("set of labels", tried, tuple(TRIED)))
     asked = collect(domain, days, start, vectors)
     later = asked.at >= midnight(since, domain.timezone)
     known = asked.labelled != NEVER
@@ -159,7 +162,7 @@ def main(
     )
     plain: F8 | None = None
     for name, declared in TRIED.items():
-        if tried and name not in ("none", *tried):
+        if name not in wanted:
             continue
         found = given_by(declared, domain, days, start, asked)
         answers = learned(asked, make(spec, domain, seed), found)

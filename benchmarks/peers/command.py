@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.arguments import DAY, folder, known, settings_of
+from benchmarks.arguments import DAY, folder, named, settings_of
 from benchmarks.storing import save
 from infra import terminal
 from infra.arguments import number
@@ -54,7 +54,7 @@ def peers(
     from benchmarks.streams.results import WrongOutput
 
     options = peer_runs.Options(
-        peers=known("peer", only, peer_runs.Options().peers),
+        peers=named("peer", only, peer_runs.Options().peers),
         repeats=repeats, seconds=seconds, events=events, seed=seed,
     )  # fmt: skip
     try:

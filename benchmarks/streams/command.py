@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.arguments import folder, known, settings_of
+from benchmarks.arguments import folder, named, settings_of
 from benchmarks.storing import save
 from infra.arguments import number
 
@@ -66,8 +66,8 @@ def streams(
     _only_of_a_year("days", days, ", or --data-days")
     _only_of_a_year("learner", learner)
     options = results.Options(
-        parts=known("part", only, results.PARTS),
-        peers=known("peer", peer, results.Options().peers),
+        parts=named("part", only, results.PARTS),
+        peers=named("peer", peer, results.Options().peers),
         rounds=rounds, events=events, days=data_days, seed=seed, entities=_sizes(entities),
     )  # fmt: skip
     _measure_streams(results.quick(options) if quick else options, environments, out)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from benchmarks.learning import provisional
 from benchmarks.learning.asked import NEVER, Asked, asked_of
@@ -82,3 +84,22 @@ def test_days_are_the_blocks_of_the_error() -> None:
     mean, error = provisional.gain(held, plain, other, np.full(20, True))
     assert mean == pytest.approx(-0.1)
     assert error == pytest.approx(np.sqrt((0.0 + 0.04 + 0.04 + 0.0) * 25) / 20)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "near"),
+    [
+        ("--tried", "45 min late, weight .3", "45 min late, weight 0.3"),
+        ("--learner", "logistik", "logistic"),
+    ],
+)
+def test_a_name_that_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, option: str, name: str, near: str
+) -> None:
+    monkeypatch.setattr(provisional, "collect", lambda *_: pytest.fail("it began"))
+    app = typer.Typer()
+    app.command()(provisional.main)
+    ran = CliRunner().invoke(app, [option, name], env={"COLUMNS": "400"})
+    assert ran.exit_code == 2
+    assert f"{name!r}; there are '" in ran.output
+    assert f"did you mean {near!r}?" in ran.output
