@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.arguments import named
 from benchmarks.learning.asked import NEVER, Asked, asked_of
 from online_models.evaluation import measure
 from online_models.learners import Learner, make
@@ -152,6 +153,7 @@ def main(
 ) -> None:
     """Quality of each learner on the answers it could have served, and what they cost."""
     declared = with_options(load_domain(domain), option or [])
+    chosen = named("learner", learner, [spec.name for spec in declared.learners])
     began = time.perf_counter()
     asked = blanked(collect(declared, days, start, vectors), without or [])
     console = Console()
@@ -161,7 +163,7 @@ def main(
     )
     begins, rows = midnight(since, declared.timezone), {}
     for spec in declared.learners:
-        if not learner or spec.name in learner:
+        if spec.name in chosen:
             outcome = prequential(asked, make(spec, declared, seed))
             rows[spec.name] = scored(asked, outcome, begins)
     console.print(_table(f"{declared.title}, asked since {since}", rows))

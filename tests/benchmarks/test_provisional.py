@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks.learning import provisional
+from benchmarks.learning import provisional, quality
 from benchmarks.learning.asked import NEVER, Asked, asked_of
 from benchmarks.learning.quality import prequential
 from online_models.learners import make
@@ -87,18 +88,19 @@ def test_days_are_the_blocks_of_the_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "name", "near"),
+    ("module", "option", "name", "near"),
     [
-        ("--tried", "45 min late, weight .3", "45 min late, weight 0.3"),
-        ("--learner", "logistik", "logistic"),
+        (provisional, "--tried", "45 min late, weight .3", "45 min late, weight 0.3"),
+        (provisional, "--learner", "logistik", "logistic"),
+        (quality, "--learner", "logistik", "logistic"),
     ],
 )
 def test_a_name_that_there_is_not_is_refused(
-    monkeypatch: pytest.MonkeyPatch, option: str, name: str, near: str
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, option: str, name: str, near: str
 ) -> None:
-    monkeypatch.setattr(provisional, "collect", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(module, "collect", lambda *_: pytest.fail("it began"))
     app = typer.Typer()
-    app.command()(provisional.main)
+    app.command()(module.main)
     ran = CliRunner().invoke(app, [option, name], env={"COLUMNS": "400"})
     assert ran.exit_code == 2
     assert f"{name!r}; there are '" in ran.output
