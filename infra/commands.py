@@ -67,7 +67,9 @@ def produce(
         float | None, number(help="Times real time; as fast as it goes when left out.", min=0.001)
     ] = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first bad row.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of a simulated data set.")] = 1,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of a simulated data set.", show_default="1")
+    ] = None,
     plant: Plant = None,
     truth: Truth = None,
 ) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from schemas.declare import Domain, Schema
 
 STREAMS = ("events", "labels", "requests")
 """The streams that come from outside; all others are made by Headrace itself."""
+
+SEED = 1
+"""Of a simulated data set where none is said."""
 
 FLUSH_TIMEOUT = 60.0
 
@@ -100,9 +103,14 @@ class Part:
 
     days: float | None = None
     start: str | None = None
-    seed: int = 1
+    seed: int | None = None
     plant: Sequence[str] = ()
     truth: Path | None = None
+
+    @property
+    def said(self) -> list[str]:
+        """The options by which it was asked for."""
+        return [f"--{f.name}" for f in fields(self) if getattr(self, f.name) != f.default]
 
 
 def write_truth(
@@ -120,9 +128,10 @@ def write_truth(
 
 
 def _part(data: Dataset, part: Part) -> Iterator[Stamped]:
+    seed = SEED if part.seed is None else part.seed
     if part.truth is not None:
-        write_truth(data, part.truth, part.days, part.start, part.seed, part.plant)
-    return data.replay(part.days, part.start, part.seed, part.plant)
+        write_truth(data, part.truth, part.days, part.start, seed, part.plant)
+    return data.replay(part.days, part.start, seed, part.plant)
 
 
 def source(
@@ -139,6 +148,11 @@ def source(
     """
     if dataset == (file is not None):
         raise SourceError("give a file, - for standard input, or --dataset: one of them")
+    if not dataset and part.said:
+        raise SourceError(
+            f"{', '.join(part.said)} with {file}; expected with --dataset only: the records of a "
+            "file are produced as they are"
+        )
     if stream not in STREAMS:
         raise SourceError(f"no stream {stream!r} to produce to; expected {', '.join(STREAMS)}")
     domain = domain_of(settings)
