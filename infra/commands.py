@@ -87,7 +87,8 @@ def produce(
     part = producing.Part(days, start, seed, tuple(plant or ()), truth)
     source = producing.source(ctx.obj, file, dataset, event, stream, part)
     with progress_bar() as progress:
-        task = progress.add_task("produced", total=source.size or None, at="")
+        what = "bytes read" if source.size else "produced"
+        task = progress.add_task(what, total=source.size or None, at="")
         done = producing.run(
             ctx.obj,
             source,

@@ -29,6 +29,8 @@ SHOWN = 20
 """Bad rows that are kept to be shown."""
 
 _AVRO, _PARQUET = b"Obj\x01", b"PAR1"
+_NEVER_EMPTY = {".parquet": "Parquet", ".avro": "an Avro container"}
+"""What such a file holds even where it has no rows."""
 _BROKEN = (ValueError, LookupError, OSError, EOFError, struct.error, zlib.error)
 """What the readers raise when a container is cut off or its bytes have changed."""
 
@@ -73,7 +75,7 @@ class BadRows:
 
 @dataclass
 class EventFile:
-    """Rows of one file or stream; `done` of `size` (bytes, or rows of Parquet) tell the progress.
+    """Rows of one file or stream; `done` of `size` (bytes) tell the progress.
 
     Its format is told by its first bytes. A pipe may hold any of the three; Parquet, whose index
     is at its end, is read into memory then.
@@ -144,11 +146,11 @@ class EventFile:
     def _parquet(self) -> Iterator[Row | BadRow]:
         whole = self.handle if self.handle.seekable() else io.BytesIO(self.handle.read())
         table = pyarrow.parquet.ParquetFile(whole)
-        self.size = table.metadata.num_rows
-        for batch in table.iter_batches():
-            for values in batch.to_pylist():
-                self.done += 1
-                yield self._row(self.done, values, self.event)
+        rows = (values for batch in table.iter_batches() for values in batch.to_pylist())
+        for number, values in enumerate(rows, 1):
+            self.done = self.size * number // table.metadata.num_rows
+            yield self._row(number, values, self.event)
+        self.done = self.size
 
 
 def open_file(path: Path, schemas: Mapping[str, Schema], event: str | None = None) -> EventFile:
@@ -157,6 +159,11 @@ def open_file(path: Path, schemas: Mapping[str, Schema], event: str | None = Non
         near = nearest.hint(event, schemas)
         raise UnreadableFileError(f"no event {event!r}; known: {', '.join(schemas)}{near}")
     try:
-        return EventFile(path.name, path.open("rb"), schemas, event, size=path.stat().st_size)
+        size = path.stat().st_size
+        if path.is_file() and not size and (kind := _NEVER_EMPTY.get(path.suffix.lower())):
+            raise UnreadableFileError(
+                f"{path}: 0 bytes; expected {kind}, of which even one without rows has some"
+            )
+        return EventFile(path.name, path.open("rb"), schemas, event, size)
     except OSError as error:
         raise UnreadableFileError(f"{path}: {error.strerror}") from None

@@ -46,7 +46,7 @@ def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]])
 
 
 def progress_bar() -> Progress:
-    """A bar with its numbers, the event time reached (field `at`) and the time that went by."""
+    """A bar with its numbers, what was reached (field `at`) and the time that went by."""
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     return Progress(*columns, TextColumn("{task.fields[at]}"), TimeElapsedColumn(), console=err)
 

@@ -38,9 +38,13 @@ class NoSuchRange(ValueError):
 
 @dataclass(frozen=True)
 class Questions:
-    """What is to be answered; `done` of `size` tell how far it was read, None where unknown."""
+    """What is to be answered; `done` of `size` tell in `unit` how far it was read.
+
+    None where the size is unknown.
+    """
 
     items: Iterable[Question | BadRow]
+    unit: str = "bytes"
     size: int | None = None
     done: Callable[[], int] = lambda: 0
     close: Callable[[], None] = lambda: None
@@ -59,7 +63,7 @@ def of_file(domain: Domain, path: Path) -> Questions:
     """The rows of an Avro, JSON lines or Parquet file; raises UnreadableFileError."""
     rows = open_file(path, {"request": domain.schemas["request"]}, "request")
     items = (row if isinstance(row, BadRow) else Question(row.place, row.record) for row in rows)
-    return Questions(items, rows.size or None, lambda: rows.done, rows.handle.close)
+    return Questions(items, "bytes", rows.size or None, lambda: rows.done, rows.handle.close)
 
 
 def of_topic(settings: Settings, domain: Domain, words: str) -> Questions:
@@ -83,7 +87,8 @@ def of_topic(settings: Settings, domain: Domain, words: str) -> Questions:
     }
     held = {p: offsets for p, offsets in ranges.items() if offsets}
     size, read = sum(map(len, held.values())), [0]
-    return Questions(_read(settings, domain, topic, held, read), size, lambda: read[0])
+    items = _read(settings, domain, topic, held, read)
+    return Questions(items, "records", size, lambda: read[0])
 
 
 def _offsets(words: str, offsets: str) -> tuple[int | None, int | None]:

@@ -122,14 +122,16 @@ def _predict_all(
     domain = domain_of(settings)
     asked = bulk.of_file(domain, file) if file else bulk.of_topic(settings, domain, str(from_))
     with progress_bar() as progress:
-        task = progress.add_task("answered", total=asked.size, at="")
+        task = progress.add_task(f"{asked.unit} read", total=asked.size, at="0 answered")
         done = bulk.run(
             settings,
             domain,
             asked,
             to,
             log,
-            lambda made: progress.update(task, completed=asked.done() or made.answers),
+            lambda made: progress.update(
+                task, completed=asked.done(), at=f"{made.answers:,} answered"
+            ),
         )
     for bad in done.bad.first:
         complain(bad)

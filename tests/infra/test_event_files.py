@@ -181,9 +181,28 @@ def test_parquet_with_timestamps(tmp_path: Path) -> None:
     assert row.record == Shape(SCHEMAS["weather"]).fit(WEATHER)
 
 
+def test_how_far_a_file_was_read_is_told_in_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "weather.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([WEATHER] * 4), path)
+    file = open_file(path, SCHEMAS, "weather")
+    size = path.stat().st_size
+    assert [(file.done, file.size) for _ in file] == [(size * n // 4, size) for n in (1, 2, 3, 4)]
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match=r"no\.jsonl: No such file"):
         open_file(tmp_path / "no.jsonl", SCHEMAS)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "avro", "jsonl"])
+def test_of_nothing_only_json_lines_can_be_made(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"none.{ending}"
+    path.touch()
+    if ending == "jsonl":
+        assert list(open_file(path, SCHEMAS)) == []
+        return
+    with pytest.raises(UnreadableFileError, match=rf"none\.{ending}: 0 bytes; expected .* rows"):
+        open_file(path, SCHEMAS)
 
 
 def test_words_of_a_command_line_become_a_record() -> None:

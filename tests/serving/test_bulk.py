@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import pyarrow.parquet
 import pytest
 from msgspec import UNSET
 from msgspec.structs import fields
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import headrace
-from infra import inspection
+from infra import inspection, terminal
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
@@ -158,6 +159,27 @@ def test_a_range_that_is_none_is_refused(made: World, words: str) -> None:
         bulk.of_topic(made.settings, made.domain, words)
 
 
+def predict(made: World, monkeypatch: pytest.MonkeyPatch, file: Path, out: Path) -> Result:
+    """What the shell sees."""
+    monkeypatch.setattr(domains, "load", lambda _: made.domain)
+    monkeypatch.setenv("HEADRACE_KAFKA", made.settings.brokers)
+    monkeypatch.setenv("HEADRACE_REDIS", made.settings.redis_url)
+    monkeypatch.setattr(terminal.err, "_width", 200)
+    words = ["predict", "--file", str(file), "--out", str(out)]
+    return CliRunner().invoke(headrace.app, words)
+
+
+def test_a_file_without_a_line_has_no_answers(
+    made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "asked.jsonl").touch()
+    result = predict(made, monkeypatch, tmp_path / "asked.jsonl", tmp_path / "answers.jsonl")
+    assert result.exit_code == 0
+    assert "0 answered" in result.stderr
+    assert re.search(r"answers\W+0\b", result.stdout)
+    assert read(tmp_path / "answers.jsonl") == []
+
+
 def test_bad_rows_are_told_by_line_and_field_and_the_exit_code_is_1(
     made: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,12 +193,10 @@ def test_bad_rows_are_told_by_line_and_field_and_the_exit_code_is_1(
         json.dumps(good),
     ]
     (tmp_path / "asked.jsonl").write_text("\n".join(lines))
-    monkeypatch.setattr(domains, "load", lambda _: made.domain)
-    monkeypatch.setenv("HEADRACE_KAFKA", made.settings.brokers)
-    monkeypatch.setenv("HEADRACE_REDIS", made.settings.redis_url)
-    words = ["predict", "--file", str(tmp_path / "asked.jsonl"), "--out"]
-    result = CliRunner().invoke(headrace.app, [*words, str(tmp_path / "answers.parquet")])
+    result = predict(made, monkeypatch, tmp_path / "asked.jsonl", tmp_path / "answers.parquet")
     assert result.exit_code == 1
+    size = (tmp_path / "asked.jsonl").stat().st_size
+    assert re.search(rf"bytes read.* {size}/{size} 2 answered", result.stderr)
     assert len(read(tmp_path / "answers.parquet")) == 2
     done = score(
         made, bulk.of_file(made.domain, tmp_path / "asked.jsonl"), tmp_path / "again.jsonl"
