@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from confluent_kafka import Message
@@ -20,6 +20,10 @@ from online_models.routes.policies import PolicyError
 from online_models.routes.specs import PolicySpec, checked, declared, each_once, spec_of
 from schemas.avro import CORE
 from schemas.declare import Domain, Stopping
+
+LOOKED_BACK = 10_000
+"""Predictions of each partition among which the newest question is looked for: questions are asked
+in any order of their times, and all of the log would take minutes to read."""
 
 
 class Newest(NamedTuple):
@@ -79,11 +83,12 @@ def ask(
     where that is later: the flow of a new generation may know less. One that the domain cannot
     have, though it stands on the topic, does not stand in the way.
     """
+    wanted = checked(domain, PolicySpec(name, 0, 0, arms_of(arms), options, by))
     before = newest(settings, domain)
     known = before.route["time"] if before.route else 0
     last = asked_for(domain, before.policies).since
     since = max(newest_asked(settings, domain) + 1, known, last)
-    spec = checked(domain, PolicySpec(name, before.version + 1, since, arms_of(arms), options, by))
+    spec = replace(wanted, version=before.version + 1, since=since)
     sender = Sender(settings, domain, registry(settings))
     sender.send("policies", "policy", spec.record(), spec.logged)
     sender.flush()
@@ -104,11 +109,11 @@ def _arm(word: str) -> tuple[str, float]:
 
 
 def newest_asked(settings: Settings, domain: Domain) -> int:
-    """The time asked about of the newest predictions, in ms; 0 where there is none."""
+    """The newest time asked about, in ms, of the last predictions; 0 where there is none."""
     topic = domain.topic("predictions")
     partitions = range(kafka.partitions_of(settings, topic))
     spans = inspection.spans(settings, topic, partitions)
-    starts = {p: max(low, high - 1) for p, (low, high) in spans.items()}
+    starts = {p: max(low, high - LOOKED_BACK) for p, (low, high) in spans.items()}
     messages = kafka.read_topic(settings, topic, start=starts)
     found = _records(settings, topic, "prediction", messages)
     return max((record["time"] for record in found), default=0)

@@ -159,6 +159,8 @@ def test_the_helps_have_examples_to_check() -> None:
         (["predict", "--json", "{"], ["request"]),
         (["predict", "--json", "[1]"], ["request"]),
         (["evaluate", "--by", "carier"], ["'carier'", "origin", "did you mean 'carrier'"]),
+        (["route", "evaluate", "--arm", "logistc"], ["'logistc'", "did you mean 'logistic'"]),
+        (["route", "set", "fixd"], ["'fixd'", "thompson", "did you mean 'fixed'"]),
         (["demo", "--days", "0"], ["days", "0"]),
         (["demo", "--plant", "label@3"], ["recorded", "label@3"]),
         (["demo", "--domain", "payments", "--plant", "label@3x99"], ["label@3x99", "at most x50"]),

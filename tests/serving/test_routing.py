@@ -233,10 +233,11 @@ def test_the_newest_time_asked_about_is_found_on_whatever_partition(
     world: World, settings: Settings
 ) -> None:
     assert route_desk.newest_asked(settings, world.domain) == 0
-    for number in range(12):
-        record = {**PREDICTION, "id": f"r{number}", "time": START + number}
-        world.sender.send("predictions", "prediction", record, record["id"])
-        world.sender.flush()
+    ids = [*(f"r{number}" for number in range(12)), "r11"]
+    for id_, past in zip(ids, (*range(12), 5), strict=True):  # an old question after the newest
+        record = {**PREDICTION, "id": id_, "time": START + past}
+        world.sender.send("predictions", "prediction", record, id_)
+    world.sender.flush()
     assert route_desk.newest_asked(settings, world.domain) == START + 11
 
 
