@@ -162,6 +162,7 @@ def test_the_helps_have_examples_to_check() -> None:
         (["route", "evaluate", "--arm", "logistc"], ["'logistc'", "did you mean 'logistic'"]),
         (["route", "set", "fixd"], ["'fixd'", "thompson", "did you mean 'fixed'"]),
         (["demo", "--days", "0"], ["days", "0"]),
+        (["demo", "--days", "0.00001"], ["1e-05 days", "no question", "0.2 days have"]),
         (["demo", "--plant", "label@3"], ["recorded", "label@3"]),
         (["demo", "--domain", "payments", "--plant", "label@3x99"], ["label@3x99", "at most x50"]),
         (["demo", "--domain", "payment"], ["'payment'", "did you mean 'payments'"]),

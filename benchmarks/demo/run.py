@@ -19,6 +19,7 @@ from rich.live import Live
 from benchmarks.demo import outcome
 from benchmarks.demo import report as demo_report
 from benchmarks.demo.following import Follower
+from benchmarks.demo.questions import with_questions
 from benchmarks.demo.replay import Replay, Replayed, ReplayError
 from benchmarks.demo.watch import Watch
 from infra import inspection, signals
@@ -89,7 +90,7 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
     span = part(data.span(), domain.timezone, plan.start, days)
     step = data.DEMO.step if plan.step is None else _milliseconds(plan.step)
     with _told(console, "Preparing the data"):
-        items = data.replay(days, plan.start, plan.seed, plan.plant)
+        items = with_questions(data, span[0], days, plan.start, plan.seed, plan.plant)
         if plan.truth is not None:
             write_truth(data, plan.truth, days, plan.start, plan.seed, plan.plant)
     plan.folder.mkdir(parents=True, exist_ok=True)
