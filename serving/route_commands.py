@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +64,8 @@ def show(ctx: typer.Context) -> None:
     if record is None:
         out.print("nothing is earned yet" + ("" if route else f"; {domain.served} answers"))
     if record and record["outcome"] and record["version"] == spec.version:
-        out.print(f"canary {record['outcome']}: {record['reason']}")
+        awaited = _awaited(record, domain.routing.every)
+        out.print(f"canary {record['outcome']}: {record['reason']}{awaited}")
     if route is None:
         return
     newest, withdrawn = route.editions[-1], record["withdrawn"] if record else ()
@@ -169,6 +171,16 @@ def _options(
             expected = "expected NAME=NUMBER, a finite one"
             raise typer.BadParameter(f"{word!r}; {expected}", param_hint="--option")
     return found
+
+
+def _awaited(route: Mapping[str, Any], every: int) -> str:
+    """When more is told of a canary that runs: a route is published with its editions alone."""
+    from online_models.routes.canary import RUNNING
+
+    if route["outcome"] != RUNNING:
+        return ""
+    labels = f"labels from {utc(route['time'] + every)} on" if route["time"] else "the first labels"
+    return f" (as of the newest edition; the next comes with {labels}, or with another stage)"
 
 
 def _from(since: int) -> str:

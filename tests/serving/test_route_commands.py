@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from infra import terminal
 from infra.settings import Settings
 from online_models.routes.judging import Judged
 from online_models.routes.offpolicy import Estimate
@@ -82,15 +84,30 @@ def test_a_policy_of_the_first_hour_holds_from_the_first_request_on() -> None:
     assert route_commands._from(DAY) == "from 1970-01-02 00:00:00Z on"
 
 
+def shown(monkeypatch: pytest.MonkeyPatch, version: int = 1, **route: Any) -> str:
+    """What is told of a canary of that version, and of a route that is of version 1."""
+    edition = {"since": 1, "policy": "canary@1", "shares": {ANY: {"tree": 1.0}}}
+    whole = {"version": 1, "editions": [edition], "posteriors": [], "withdrawn": [], **route}
+    canary = PolicySpec("canary", version, DAY, {"logistic": 1.0, "tree": 1.0})
+    monkeypatch.setattr(route_desk, "newest", lambda *_: Newest(whole, [canary], version))
+    monkeypatch.setattr(terminal.out, "_width", 200)
+    return CliRunner().invoke(route_commands.app, ["show"], obj=Settings()).output
+
+
 @pytest.mark.parametrize(("version", "told"), [(1, True), (2, False)])
 def test_the_outcome_of_a_canary_is_not_told_of_the_policy_that_follows(
     monkeypatch: pytest.MonkeyPatch, version: int, told: bool
 ) -> None:
-    edition = {"since": 1, "policy": "canary@1", "shares": {ANY: {"tree": 1.0}}}
-    route = {"version": 1, "time": 1, "outcome": "promoted", "reason": "stage of 100%"}
-    route |= {"editions": [edition], "posteriors": [], "withdrawn": []}
-    canary = PolicySpec("canary", version, DAY, {"logistic": 1.0, "tree": 1.0})
-    monkeypatch.setattr(route_desk, "newest", lambda *_: Newest(route, [canary], version))
-    found = CliRunner().invoke(route_commands.app, ["show"], obj=Settings())
-    assert f"canary@{version}" in found.output
-    assert ("canary promoted" in found.output) is told
+    said = shown(monkeypatch, version, time=1, outcome="promoted", reason="stage of 100%")
+    assert f"canary@{version}" in said
+    assert ("canary promoted: stage of 100%\n" in said) is told
+
+
+@pytest.mark.parametrize(
+    ("time", "labels"), [(DAY, "labels from 1970-01-02 01:00:00Z on"), (0, "the first labels")]
+)
+def test_of_a_canary_that_runs_it_is_told_when_more_will_be_known(
+    monkeypatch: pytest.MonkeyPatch, time: int, labels: str
+) -> None:
+    said = shown(monkeypatch, time=time, outcome="running", reason="no answers yet")
+    assert f"no answers yet (as of the newest edition; the next comes with {labels}, or" in said
