@@ -10,6 +10,8 @@ import pytest
 
 from online_models.export import run_graph
 from online_models.learners import make
+from online_models.learners.blending import Blend
+from online_models.learners.stack import StackOptions, stacked
 from online_models.stacking import Said, StackTraining, said
 from online_models.training import Training
 from schemas import domains
@@ -68,14 +70,72 @@ def test_a_version_that_a_part_skipped_is_left_out(domain: Domain) -> None:
     first = [said(parts["a"].take(batch[:50]), "a"), said(parts["a"].take(batch[50:]), "a")]
     late = said(parts["b"].take(batch), "b")  # published 80 only
     assert stack.offer(batch, first[:1]).snapshot is None
-    early = late._replace(probabilities=late.probabilities[:50])
+    early = late._replace(scores=late.scores[:50])
     assert stack.offer([], [early]).snapshot is None
-    rest = late._replace(probabilities=late.probabilities[50:], graph=None)
+    rest = late._replace(scores=late.scores[50:], graph=None)
     taken = stack.offer([], [rest, first[1]])
     assert taken.snapshot is not None
     assert taken.snapshot["version"] == 80
     vectors = [example["vector"] for example in batch[:5]]
     assert run_graph(taken.snapshot["onnx"], vectors).shape == (5,)
+
+
+def test_a_stack_that_is_declared_after_its_parts_publishes_what_a_bare_one_would(
+    domain: Domain,
+) -> None:
+    parts = {spec.name: Training(domain, spec, seed=1) for spec in PARTS}
+    before, after = examples(370)[:130], examples(370)[130:]  # the newest version is 360
+    for name, training in parts.items():
+        training.take(before)
+        state = pickle.loads(pickle.dumps(training.state))
+        parts[name] = Training(domain, next(s for s in PARTS if s.name == name), 1, state)
+    stack, newest = StackTraining(domain, STACK, seed=1), None
+    for start in range(0, 230, 25):
+        batch = after[start : start + 25]
+        given = [said(training.take(batch), name) for name, training in parts.items()]
+        newest = stack.offer(batch, given).snapshot or newest
+    assert newest is not None
+    assert newest["version"] == 230
+    assert newest["difference"] < 1e-9
+    blend = Blend(2, StackOptions().spread, StackOptions().drift)
+    bare = {spec.name: make(spec, domain, 1) for spec in PARTS}
+    for example in before:
+        for learner in bare.values():
+            learner.learn(example["vector"], example["label"])
+    for e in after[:230]:
+        said_so = [one.score_then_learn(e["vector"], e["label"]) for one in bare.values()]
+        blend.learn(said_so, bool(e["label"]))
+    graphs = [learner.export() for learner in bare.values()]
+    assert newest["onnx"] == stacked("both", graphs, blend)
+
+
+def test_parts_of_different_beginnings_are_told_with_what_to_do(domain: Domain) -> None:
+    parts = {spec.name: Training(domain, spec, seed=1) for spec in PARTS}
+    parts["a"].take(examples(100))
+    batch = examples(150)[100:]
+    given = [said(training.take(batch), name) for name, training in parts.items()]
+    with pytest.raises(DeclarationError, match=r"\(a 100, b 0\).* HEADRACE_GENERATION"):
+        StackTraining(domain, STACK, seed=1).offer(batch, given)
+
+
+def test_a_part_that_is_declared_later_is_told_with_what_to_do(domain: Domain) -> None:
+    every = replace(STACK, options={})
+    state = StackTraining(replace(domain, learners=(PARTS[0], every)), every, seed=1).state
+    more = replace(domain, learners=(PARTS[0], LearnerSpec("c", "logistic"), every))
+    with pytest.raises(DeclarationError, match="parts a, c; expected a as before"):
+        StackTraining(more, every, 1, state)
+
+
+def test_scores_that_wait_in_a_state_of_before_are_gone_on_with(domain: Domain) -> None:
+    stack, batch = StackTraining(domain, STACK, seed=1), examples(80)
+    state = stack.state
+    state.scores["a"].extend([0.5] * 10)  # type: ignore[list-item]
+    parts = {spec.name: Training(domain, spec, seed=1) for spec in PARTS}
+    given = {name: said(training.take(batch), name) for name, training in parts.items()}
+    given["a"] = given["a"]._replace(scores=given["a"].scores[10:])
+    taken = StackTraining(domain, STACK, 1, state).offer(batch, list(given.values()))
+    assert len(taken.scores) == 80
+    assert taken.snapshot is not None
 
 
 def test_cards_carry_slices(domain: Domain) -> None:
