@@ -11,6 +11,7 @@ from flows.merge import AT_ONCE, Decode, Entry
 from infra.dead_letters import dead_letter
 from infra.decoding import Decoded
 from infra.kafka import Raw
+from schemas.declare import Domain
 
 Batch = Callable[[str, int, Sequence[Raw]], Decoded]
 """Decodes records of one topic and partition, as `infra.decoding.Decoder.batch` does."""
@@ -40,11 +41,24 @@ def checked(flow: str, batch: Batch, wrong: Fault, time: Time = event_time) -> D
     return decode
 
 
-def fault(name: str, record: Mapping[str, Any], width: int) -> str:
-    """What is wrong with a prediction, label or example of a domain; empty where nothing is.
+class Checks:
+    """What is wrong with a prediction, label or example of a domain; empty where nothing is."""
 
-    `width` is the length of the domain's vector.
-    """
+    def __init__(self, domain: Domain) -> None:
+        self._width = len(domain.vector_names)
+        self._hash = domain.vector_hash
+
+    def __call__(self, name: str, record: Mapping[str, Any]) -> str:
+        """As a `Fault`."""
+        if name == "prediction" and record["vector_hash"] not in {"", self._hash}:
+            return (
+                f"prediction.vector follows declaration {record['vector_hash']}; expected "
+                f"{self._hash}: it was asked with other features"
+            )
+        return _fault(name, record, self._width)
+
+
+def _fault(name: str, record: Mapping[str, Any], width: int) -> str:
     if name in {"prediction", "example"}:
         vector = record["vector"]
         if len(vector) != width:

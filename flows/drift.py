@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import FixedPartitionedSource
 
-from flows.checks import checked, fault
+from flows.checks import Checks, checked
 from flows.made import Made
 from flows.parts import MergedPart, Positions
 from flows.reading import Reading
@@ -47,9 +46,9 @@ class StreamPart(MergedPart):
     """All partitions of one topic, merged by event time."""
 
     def __init__(self, reading: Reading, stream: str, resume: Positions | None) -> None:
-        name, width = STREAMS[stream], len(reading.domain.vector_names)
+        name = STREAMS[stream]
         batch = reading.decoder({name: CORE[name]}).batch
-        decode = checked(reading.flow, batch, partial(fault, width=width))
+        decode = checked(reading.flow, batch, Checks(reading.domain))
         super().__init__(reading, {stream: decode}, resume)
         self._stream = stream
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from flows.checks import checked, fault
+from flows.checks import Checks, checked
 from flows.parts import OnePart, Part
 from flows.reading import Reading
 from flows.tail import Position
@@ -42,11 +42,8 @@ class ExamplesPart(Part):
             start = Position(max(0, resume.offset - REMEMBERED))
         self._resume = resume or Position(0)
         self._tail = reading.tail("examples", 0, start)
-        decoder, width = (
-            reading.decoder({"example": CORE["example"]}),
-            len(reading.domain.vector_names),
-        )
-        self._decode = checked(reading.flow, decoder.batch, partial(fault, width=width))
+        decoder = reading.decoder({"example": CORE["example"]})
+        self._decode = checked(reading.flow, decoder.batch, Checks(reading.domain))
         self._seen = Seen(REMEMBERED)
 
     def read(self) -> list[ExampleBatch]:

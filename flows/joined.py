@@ -14,7 +14,7 @@ from dataclasses import astuple
 from functools import partial
 from typing import Any, NamedTuple
 
-from flows.checks import checked, fault
+from flows.checks import Checks, checked
 from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
 from flows.parts import OnePart, Part
 from flows.reading import Reading
@@ -141,8 +141,7 @@ class JoinPart(Part):
             metrics.EVENTS.labels(flow, name).inc(len(decoded.good))
             return decoded
 
-        width = len(self.reading.domain.vector_names)
-        return checked(flow, counted, partial(fault, width=width))
+        return checked(flow, counted, Checks(self.reading.domain))
 
     def _decoding_events(self) -> Decode:
         """Events as provisional labels; flows/features buries those that cannot be read."""

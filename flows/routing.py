@@ -12,7 +12,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
-from flows.checks import Time, checked, event_time, fault
+from flows.checks import Checks, Fault, Time, checked, event_time
 from flows.parts import MergedPart, OnePart, Positions
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
@@ -45,7 +45,7 @@ class RoutingPart(MergedPart):
     """All that routing reads, merged by event time; a policy comes when it begins to hold."""
 
     def __init__(self, reading: Reading, resume: Positions | None) -> None:
-        wrong = partial(_wrong, reading.domain)
+        wrong = partial(_wrong, reading.domain, Checks(reading.domain))
         decoding = {}
         for stream, name in STREAMS.items():
             batch = reading.decoder({name: CORE[name]}).batch
@@ -64,13 +64,13 @@ class RoutingPart(MergedPart):
         return [batch] if batch.entries or batch.dead else []
 
 
-def _wrong(domain: Domain, name: str, record: Mapping[str, Any]) -> str:
+def _wrong(domain: Domain, usual: Fault, name: str, record: Mapping[str, Any]) -> str:
     if name == "policy":
         try:
             spec_of(domain, record)
         except PolicyError as error:
             return str(error)
-    return fault(name, record, len(domain.vector_names))
+    return usual(name, record)
 
 
 class Routes(StatefulBatchLogic[Batch, dict[str, Any], bytes]):  # type: ignore[misc]

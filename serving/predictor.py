@@ -64,6 +64,7 @@ class Predictor:
     ) -> None:
         self._nothing: list[bytes | None] = [None] * len(domain.entities)
         self._slices = domain.slices
+        self._vector_hash = domain.vector_hash
         self._decider = Decider(domain)
         self._vectorizer = vectorizer
         self._states = states
@@ -219,6 +220,7 @@ class Predictor:
             "unit": choice.unit,
             "seen": decision.seen,
             "model_ms": ms,
+            "vector_hash": self._vector_hash,
         }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from schemas.declare.features import Calendar, Category, Entity, Event, Numeric
 from schemas.declare.learning import Label, LearnerSpec, Provisional, Publishing
 from schemas.declare.loop import Drift, Routing, Sample
+from schemas.declare.meaning import hash_of
 from schemas.declare.units import DeclarationError, Schema
 
 VIEWS = frozenset(
@@ -87,6 +88,11 @@ class Domain:
             *self.feature_names,
             *self.category_names,
         )
+
+    @property
+    def vector_hash(self) -> str:
+        """Short hash of all that decides what a number of the vector means."""
+        return hash_of(self.columns, self.entities, self.categories, self.timezone)
 
     @property
     def category_names(self) -> tuple[str, ...]:

@@ -99,7 +99,8 @@ def usable(log: Log, name: str, record: dict[str, Any], logged: int) -> bool:
         wide = len(vector) == len(log.domain.vector_names)
         numbers = [record[n] for n in ("probability", "propensity", "seen", "model_ms")]
         known = all(map(math.isfinite, numbers)) and 0 <= record["seen"] <= 1
-        return wide and not any(map(math.isinf, vector)) and known
+        declared = record["vector_hash"] in {"", log.domain.vector_hash}
+        return declared and wide and not any(map(math.isinf, vector)) and known
     return all(math.isfinite(record[field]) for field in ("amount", "latitude", "longitude"))
 
 

@@ -28,3 +28,22 @@ def test_examples_scores_and_models_are_those_of_a_bare_loop(log: Log, workers: 
         assert [score["version"] for score in mine] == list(range(len(wanted)))
     assert newest(log.read("models")) == taught(log.domain, log.settings.seed, wanted)
     assert log.read("dead-letters") == []
+
+
+def test_a_vector_of_another_declaration_is_no_example(log: Log) -> None:
+    """Of this one's length, by predictions of another build; of older ones nothing is known."""
+    asked = ask(log.domain, 300)
+    hashes = ("", log.domain.vector_hash, "0123456789ab")
+    for number, record in enumerate(asked.predictions):
+        record["vector_hash"] = hashes[number % 3]
+    write(log, asked)
+    run("learning", log.settings, until_end=True, domain=log.domain)
+    other = [r["id"] for r in asked.predictions if r["vector_hash"] == hashes[2]]
+    dead = log.read("dead-letters")
+    assert sorted(letter["key"].decode() for letter in dead) == sorted(other)
+    assert {letter["reason"] for letter in dead} == {"wrong_value"}
+    said = f"vector follows declaration 0123456789ab; expected {log.domain.vector_hash}"
+    assert all(said in letter["detail"] for letter in dead)
+    learned = {example["id"] for example in log.read("examples")}
+    assert len(learned) > 100
+    assert learned.isdisjoint(other)

@@ -123,6 +123,7 @@ def test_a_range_of_a_topic_is_answered_and_logged_where_asked(
     assert {row["id"]: row for row in without_place(rows)} == by_id
     after = list(inspection.read(made.settings, made.domain, "predictions"))
     assert len(after) == len(logged) + len(told)
+    assert {record["vector_hash"] for record in after} == {made.domain.vector_hash}
     some = tmp_path / "some.jsonl"
     asked = bulk.of_topic(made.settings, made.domain, "requests/2:3-9")
     done = score(made, asked, some)
