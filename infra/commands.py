@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from infra.arguments import number
-from infra.settings import domain_of
+from infra.settings import domain_of, other_generation
 from infra.terminal import complain, out, print_table, progress_bar, utc
 
 Plant = Annotated[
@@ -30,7 +30,10 @@ def down(ctx: typer.Context) -> None:
 
 
 def status(ctx: typer.Context) -> None:
-    """What runs, where, and how far behind; exit code 1 where a part is missing."""
+    """What runs, where, and how far behind; exit code 1 where a part is missing.
+
+    Of flows and endpoint, those of the generation that HEADRACE_GENERATION names.
+    """
     from infra import status as parts
 
     found = parts.parts(ctx.obj)
@@ -48,6 +51,11 @@ def status(ctx: typer.Context) -> None:
     ]
     heads = ("part", "state", "address", "pid", "lag", "in event time", "metrics")
     print_table("Stack", heads, rows)
+    if other := other_generation(ctx.obj):
+        out.print(
+            f"flows and endpoint in {ctx.obj.home} are of generation {other}, not "
+            f"{ctx.obj.generation}: HEADRACE_GENERATION={other} shows them"
+        )
     raise typer.Exit(0 if all(each.up for each in found) else 1)
 
 

@@ -101,9 +101,21 @@ class Settings(BaseSettings):
 
     @property
     def endpoint(self) -> str:
-        """URL of the running endpoint: the embedded stack's, or `http_host`:`http_port`."""
-        running = stack_of(self.home).get("http")
-        return str(running or f"http://{self.http_host}:{self.http_port}")
+        """URL of the running endpoint: the embedded stack's, or `http_host`:`http_port`.
+
+        Raises SettingsError where the embedded stack of another generation listens there.
+        """
+        stack, usual = stack_of(self.home), f"http://{self.http_host}:{self.http_port}"
+        other = other_generation(self)
+        if other is None:
+            return str(stack.get("http") or usual)
+        if stack.get("http") == usual:
+            raise SettingsError(
+                f"{usual} is the endpoint of generation {other}, of the stack in {self.home}; "
+                f"expected one of {self.generation}: `headrace serve` with another "
+                f"HEADRACE_HTTP_PORT, or HEADRACE_GENERATION={other}"
+            )
+        return usual
 
     def _from_stack(self, part: str) -> str:
         found = stack_of(self.home).get(part)
@@ -149,6 +161,12 @@ def alone(settings: Settings, home: Path, **changes: object) -> Settings:
     places = {"home": home, "kafka": None, "redis": None, "registry": None, "generation": FIRST}
     more = {"kafka_options": {}, "http_port": 0, "metrics_port": 0, **changes}
     return settings.model_copy(update={**places, **more})
+
+
+def other_generation(settings: Settings) -> str | None:
+    """The generation that the embedded stack builds and serves, where it is another one."""
+    built = stack_of(settings.home).get("generation", settings.generation)
+    return None if built == settings.generation else str(built)
 
 
 def child_environment(settings: Settings, **changes: object) -> dict[str, str]:

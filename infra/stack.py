@@ -2,7 +2,8 @@
 
 A broker or a Redis that the settings name is used as it is; what they do not name is started here.
 Everything that runs stands in `<home>/stack.json`, so that any other command finds it:
-`{"kafka", "redis", "http", "processes": [{"name", "pid", "started", "log", "metrics"}]}`.
+`{"kafka", "redis", "http", "generation", "processes": [{"name", "pid", "started", "log",
+"metrics"}]}`.
 """
 
 from __future__ import annotations
@@ -197,7 +198,11 @@ class Stack:
 
     def _write(self) -> None:
         self.settings.home.mkdir(parents=True, exist_ok=True)
-        content = {**self._addresses, "processes": [asdict(each) for each in self._running]}
+        content = {
+            **self._addresses,
+            "generation": self.settings.generation,
+            "processes": [asdict(each) for each in self._running],
+        }
         path = self.settings.home / STACK_FILE
         path.with_suffix(".new").write_text(json.dumps(content, indent=1))
         path.with_suffix(".new").replace(path)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from infra import kafka, processes, stack
 from infra.feature_store import FeatureStore
-from infra.settings import Settings, SettingsError, domain_of
+from infra.settings import Settings, SettingsError, domain_of, other_generation
 from infra.stack import BROKER, ENDPOINT, FLOWS, REDIS, Running
 
 ASK_TIMEOUT = 2.0
@@ -33,8 +33,13 @@ class Part:
 
 
 def parts(settings: Settings) -> list[Part]:
-    """Broker, Redis, flows and endpoint; a flow that does not run in this home is not seen."""
-    running = {each.name: each for each in stack.recorded(settings.home)}
+    """Broker, Redis, flows and endpoint; a flow that does not run in this home is not seen.
+
+    Nor is one of another generation: broker and Redis alone are the same for all.
+    """
+    here = (BROKER, REDIS) if other_generation(settings) else (BROKER, REDIS, *FLOWS, ENDPOINT)
+    recorded = stack.recorded(settings.home)
+    running = {each.name: each for each in recorded if each.name in here}
     found = [
         _part(settings, BROKER, _broker, running),
         _part(settings, REDIS, _redis, running),
@@ -66,7 +71,11 @@ def without_password(url: str) -> str:
 
 
 def _endpoint(settings: Settings) -> tuple[str, bool]:
-    return settings.endpoint, processes.http_answers(f"{settings.endpoint}/readyz", ASK_TIMEOUT)
+    try:
+        url = settings.endpoint
+    except SettingsError:
+        return "none of this generation", False
+    return url, processes.http_answers(f"{url}/readyz", ASK_TIMEOUT)
 
 
 def _part(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import os
 import re
 import shlex
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -305,6 +309,59 @@ def test_status_of_nothing_is_code_1(run: Run) -> None:
     code, out, _ = run("status")
     assert code == 1
     assert "not configured" in out
+
+
+@pytest.fixture
+def first_runs(tmp_path: Path) -> Iterator[str]:
+    """The address of an endpoint, and the file of a stack of generation g1 that names it."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Ready) as served:
+        threading.Thread(target=served.serve_forever).start()
+        url = f"http://127.0.0.1:{served.server_port}"
+        process = {"pid": os.getpid(), "started": psutil.Process().create_time(), "log": "a.log"}
+        names = ("features", "endpoint")
+        running = [{"name": name, **process, "metrics": f"{url}/metrics"} for name in names]
+        content = {"http": url, "generation": "g1", "processes": running}
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "stack.json").write_text(json.dumps(content))
+        yield url
+        served.shutdown()
+
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    """Says yes to all."""
+
+    def do_GET(self) -> None:
+        """An empty page."""
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_the_stack_of_another_generation_is_not_told_as_this_ones(
+    run: Run, first_runs: str
+) -> None:
+    _, out, _ = run("status", generation="g1")
+    assert first_runs in out
+    assert "features" in out
+    code, out, _ = run("status", generation="g2", http_port="1")
+    assert code == 1
+    assert first_runs not in out
+    assert not re.search(r"\bfeatures\b.*\bup\b", out)
+    assert "of generation g1, not g2: HEADRACE_GENERATION=g1 shows them" in out
+    _, out, _ = run("status", generation="g2", http_port=first_runs.rpartition(":")[2])
+    assert re.search(r"endpoint\W+down\W+none of this generation", out)
+
+
+def test_the_endpoint_of_another_generation_is_not_asked(run: Run, first_runs: str) -> None:
+    words = ("predict", "--json", "{}")
+    code, _, err = run(*words, generation="g2", http_port=first_runs.rpartition(":")[2])
+    assert code == 1
+    assert f"{first_runs} is the endpoint of generation g1" in err
+    assert "expected one of g2: `headrace serve` with another HEADRACE_HTTP_PORT" in err
+    port = str(processes.free_port())
+    assert f"no endpoint at http://127.0.0.1:{port}" in run(*words, http_port=port)[2]
 
 
 def test_down_of_nothing_is_no_error(run: Run) -> None:
