@@ -16,6 +16,7 @@ import aiohttp
 from rich.console import Console
 from rich.live import Live
 
+from benchmarks import ending
 from benchmarks.demo import outcome
 from benchmarks.demo import report as demo_report
 from benchmarks.demo.following import Follower
@@ -43,8 +44,6 @@ silence of thousands of questions may end at once, and on a busy machine learnin
 
 DRAIN_SECONDS = 45.0
 """What the drain of a replay of no chosen length may take in all."""
-
-_SIGNALS = (*signals.TO_END, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def run(plan: Plan, settings: Settings, console: Console) -> outcome.Outcome:
         if plan.truth is not None:
             write_truth(data, plan.truth, days, plan.start, plan.seed, plan.plant)
     plan.folder.mkdir(parents=True, exist_ok=True)
-    with _one_signal(), _home(settings) as home:
+    with ending.as_by_ctrl_c(), _home(settings) as home:
         own = _own(settings, plan, home)
         if plan.kafka:
             _refuse_old_records(own, domain)
@@ -247,17 +246,6 @@ def _told(console: Console, what: str) -> Iterator[None]:
         return
     console.print(f"{what} …")
     yield
-
-
-def _one_signal() -> AbstractContextManager[None]:
-    """The first signal to end raises KeyboardInterrupt; more do not disturb the cleaning up."""
-
-    def end(_: signal.Signals) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    return signals.taken(end, signal.SIGHUP)
 
 
 @contextmanager
