@@ -46,6 +46,14 @@ def at_least(where: str, name: str, value: object, least: float, unit: str = "")
         )
 
 
+def whole(where: str, name: str, value: object, least: int, unit: str = "") -> None:
+    """Whether it is a whole number, and an int, of `least` or more."""
+    if not isinstance(value, int) or value < least:
+        raise DeclarationError(
+            f"{where}: {name} {value!r}; expected a whole number, {least}{unit} or more"
+        )
+
+
 def fields_of(schema: Schema) -> list[str]:
     """The names of a record's fields."""
     return [field["name"] for field in schema["fields"]]

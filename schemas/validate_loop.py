@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
-from schemas.checks import above, at_least, distinct, fields_of, finite, known
+from schemas.checks import above, at_least, distinct, fields_of, finite, known, whole
 from schemas.declare import (
     POLICIES,
     REACTIONS,
@@ -93,11 +94,18 @@ def check_samples(domain: Domain) -> None:
 def check_drift(domain: Domain) -> None:
     """The watch for drift and the reactions to it."""
     where, drift = f"{domain.name}: drift", domain.drift
-    for name in ("false_alarms", "per", "reference", "block", "records", "short"):
-        above(where, name, getattr(drift, name))
+    above(where, "false_alarms", drift.false_alarms)
+    for name in ("per", "reference", "block"):
+        whole(where, name, getattr(drift, name), 1, " ms")
+    for name in ("records", "short", "long"):
+        whole(where, name, getattr(drift, name), 1)
     for name in ("warm_up", "late"):
-        at_least(where, name, getattr(drift, name), 0, " ms")
-    finite(where, "long", drift.long)
+        whole(where, name, getattr(drift, name), 0, " ms")
+    if drift.per < drift.block:
+        raise DeclarationError(
+            f"{where}: per {drift.per} ms; expected a block ({drift.block} ms) at least, "
+            "such as 30 * DAY"
+        )
     if drift.long < drift.short:
         raise DeclarationError(
             f"{where}: long {drift.long}; expected short ({drift.short}) or more"
@@ -107,7 +115,13 @@ def check_drift(domain: Domain) -> None:
             f"{where}: reference {drift.reference} ms; expected three long windows and two blocks "
             f"at least, {(3 * drift.long + 2) * drift.block} ms"
         )
+    if not isinstance(drift.reactions, Sequence):
+        raise DeclarationError(
+            f"{where}: reactions {drift.reactions!r}; expected a tuple: ({drift.reactions!r},)"
+        )
     for reaction in drift.reactions:
+        if not isinstance(reaction, React):
+            raise DeclarationError(f"{where}: reaction {reaction!r}; expected a React")
         _check_reaction(domain, reaction, where)
 
 

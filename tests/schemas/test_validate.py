@@ -220,6 +220,24 @@ def test_slips_in_a_reaction_to_drift(flights: Domain, slip: React, named: str) 
         validate(replace(flights, drift=Drift(reactions=(slip,))))
 
 
+@pytest.mark.parametrize(
+    ("slip", "named"),
+    [
+        ({"short": 1.5}, "short 1.5; expected a whole number, 1 or more"),
+        ({"long": 7.0}, "long 7.0; expected a whole number"),
+        ({"records": 2.5}, "records 2.5; expected a whole number"),
+        ({"block": DAY / 2}, "block 43200000.0; expected a whole number, 1 ms or more"),
+        ({"per": 30}, r"per 30 ms; expected a block \(86400000 ms\) at least, such as 30 \* DAY"),
+        ({"reactions": React("reset")}, r"reactions React.*; expected a tuple: \(React"),
+        ({"reactions": ("reset",)}, "reaction 'reset'; expected a React"),
+    ],
+    ids=str,
+)
+def test_slips_in_the_watch_for_drift(flights: Domain, slip: dict[str, Any], named: str) -> None:
+    with pytest.raises(DeclarationError, match=f"flights: drift: {named}"):
+        validate(replace(flights, drift=Drift(**slip)))
+
+
 def test_a_reaction_that_no_learner_can_do_is_refused(flights: Domain) -> None:
     plain, calibrated = (
         LearnerSpec("only", "logistic", options={"calibrate": on}) for on in (False, True)
