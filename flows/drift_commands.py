@@ -77,7 +77,7 @@ def show(
     p = alarm["p"]
     rows = [
         ("state", alarm["state"]),
-        ("slice that moved most", escape(alarm["slice"]) or "none is large enough to tell"),
+        ("slice that moved most", escape(alarm["slice"]) or "none beyond chance"),
         ("chance without a change", "not given by this test" if p is None else f"{p:.2g}"),
         ("since", utc(alarm["since"])),
         ("opened", utc(alarm["opened"])),

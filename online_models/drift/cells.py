@@ -69,13 +69,22 @@ class Cells:
 
 
 def _span(edges: NDArray[np.float64], first: int, last: int) -> str:
-    low = -np.inf if first == 0 else float(edges[first - 1])
-    high = np.inf if last == len(edges) else float(edges[last])
-    if high == np.nextafter(low, np.inf):
-        return f"{low:.4g}"
-    if np.isneginf(low):
-        return f"< {high:.4g}"
-    return f"≥ {low:.4g}" if np.isposinf(high) else f"{low:.4g} to {high:.4g}"
+    if not len(edges):
+        return "known"
+    low, above = _edge(edges, first - 1)
+    high, within = _edge(edges, last)
+    if first == 0:
+        return f"{'≤' if within else '<'} {high:.4g}"
+    if last == len(edges):
+        return f"{'>' if above else '≥'} {low:.4g}"
+    return f"{low:.4g}" if low == high else f"{'> ' if above else ''}{low:.4g} to {high:.4g}"
+
+
+def _edge(edges: NDArray[np.float64], place: int) -> tuple[float, bool]:
+    """The number at an edge, and whether it is the one above a frequent number."""
+    at = [float(edge) for edge in edges[max(0, place - 1) : place + 1]] or [np.nan]
+    above = len(at) > 1 and place < len(edges) and at[1] == np.nextafter(at[0], np.inf)
+    return at[0] if above else at[-1], above
 
 
 def cells_of(columns: Sequence[Column], values: NDArray[np.float64]) -> Cells:

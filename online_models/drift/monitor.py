@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from online_models.drift.blocks import Block, CountBlocks, TimeBlocks
 from online_models.drift.budget import Budget
 from online_models.drift.calibration import Null, counted_in, measured, null
-from online_models.drift.cells import Cells, Counts
+from online_models.drift.cells import UNKNOWN, Cells, Counts
 from online_models.drift.columns import Test
 from online_models.drift.findings import KINDS, Direction, Finding
 from online_models.drift.recent import Recent
@@ -100,7 +100,7 @@ class Series:
             statistic=float(found),
             threshold=float(threshold),
             p=float(p),
-            direction=_direction(column.scale, float(superiority(window, self.reference)[i])),
+            direction=_direction(column.scale, _moved(window[i], self.reference[i])),
             bins=cells.names(i),
             reference=cells.shares(i, cells.grouped(self.reference)),
             recent=cells.shares(i, cells.grouped(window)),
@@ -163,6 +163,16 @@ class Monitor:
 def _fitting(cells: Cells) -> dict[Test, NDArray[np.bool_]]:
     tests = sorted({test for column in cells.columns for test in column.tests})
     return {t: np.array([t in c.tests for c in cells.columns]) for t in tests}
+
+
+def _moved(window: Counts, reference: Counts) -> float:
+    """Cliff's delta of one column; 0 of values that have become unknown: these moved nowhere."""
+    known, before = (
+        float(counts[:UNKNOWN].sum()) / max(1.0, float(counts.sum()))
+        for counts in (window, reference)
+    )
+    share = min(1.0, known / before) if before else 0.0
+    return share * float(superiority(window, reference))
 
 
 def _direction(scale: str, delta: float) -> Direction:

@@ -20,6 +20,8 @@ HELD = 2_000
 """Records held of the stream, and of the reference."""
 FEWEST = 50
 """Of a slice, in each."""
+SURE = 3.0
+"""Without these the smallest slice would seem to move most, whatever moved."""
 
 Rows = list[tuple[NDArray[np.uint8], Slices]]
 
@@ -39,23 +41,28 @@ class Recent:
         del self._newest[: max(0, len(self._newest) - HELD)]
 
     def placed(self, finding: Finding, size: int) -> Finding:
-        """The finding with the slice, `name=value`, whose last block moved most; empty for none."""
+        """The finding with the slice, `name=value`, whose last block moved most; empty where
+        none has beyond chance."""
         names = [f"{column.what}:{column.name}" for column in self._cells.columns]
         column = names.index(finding.key)
         reference = _by_slice(self._reference)
         newest = _by_slice(self._newest[-max(size, HELD // 2) :])
         moved = {
-            name: float(self._psi(newest[name], rows)[column])
+            name: float(self._beyond(newest[name], rows)[column])
             for name, rows in reference.items()
             if len(rows) >= FEWEST and len(newest.get(name, ())) >= FEWEST
         }
-        return replace(finding, slice=max(sorted(moved), key=moved.__getitem__, default=""))
+        most = max(sorted(moved), key=moved.__getitem__, default="")
+        return replace(finding, slice=most if most and moved[most] > 0 else "")
 
-    def _psi(
+    def _beyond(
         self, one: list[NDArray[np.uint8]], other: list[NDArray[np.uint8]]
     ) -> NDArray[np.float64]:
+        """PSI of each column less what chance makes of so few: SURE deviations above its mean."""
         window, reference = (self._cells.grouped(counted(np.stack(rows))) for rows in (one, other))
-        return psi(window, reference)
+        freedom = np.maximum(1, (window + reference > 0).sum(-1) - 1)
+        chance = (freedom + SURE * np.sqrt(2 * freedom)) * (1 / len(one) + 1 / len(other))
+        return np.asarray(psi(window, reference) - chance)
 
 
 def _by_slice(rows: Rows) -> dict[str, list[NDArray[np.uint8]]]:

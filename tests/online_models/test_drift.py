@@ -16,7 +16,9 @@ from online_models.drift.calibration import _kolmogorov, null
 from online_models.drift.cells import CELLS, cells_of, counted
 from online_models.drift.columns import label_columns, number_of_tests
 from online_models.drift.detectors import TOLERATED, _highest
+from online_models.drift.findings import Finding
 from online_models.drift.packets import Answer, Packet
+from online_models.drift.recent import Recent
 from online_models.drift.statistics import ks, psi, rate
 from schemas.declare import DAY, Drift
 
@@ -123,6 +125,25 @@ def test_more_unknown_values_are_found() -> None:
     assert "b" in names
 
 
+def test_values_that_become_unknown_have_moved_neither_up_nor_down() -> None:
+    values = quiet(60, 4)
+    values[45 * A_DAY + 1 :, :2] = np.nan  # a window with one known value tells nothing either
+    alarms = [alarm for alarm in watched(values) if alarm["name"] in "ab"]
+    assert {alarm["name"] for alarm in alarms} == {"a", "b"}
+    assert {alarm["direction"] for alarm in alarms} == {"shape"}
+
+
+def test_the_cell_above_a_frequent_value_is_named_apart_from_it() -> None:
+    columns = (Column("feature", "a"), Column("feature", "b"))
+    cells = cells_of(columns, np.column_stack([np.repeat([0.0, 1.0, 2.5], 100), [np.nan] * 300]))
+    assert cells.names(0) == ["< 0", "0", "> 0 to 1", "1", "> 1 to 2.5", "2.5", "> 2.5", "unknown"]
+    assert cells.names(1) == ["known", "unknown"]
+    ties = np.repeat([-1.0, 0.0], [16, 15])
+    few = cells_of(columns[:1], np.concatenate([ties, np.linspace(1, 2, 169)])[:, None]).names(0)
+    assert few[0] == "≤ 0"
+    assert few[1].startswith("> 0 to 1.")
+
+
 def test_a_category_never_seen_before_is_found() -> None:
     values = quiet(60, 5)
     values[45 * A_DAY :: 2, 2] = 77.0
@@ -158,6 +179,25 @@ def test_the_slice_that_moved_is_named() -> None:
     values[41 * A_DAY + 1 :: 2, 0] += 2.0
     (first, *_) = opened(watched(values, slices=slices))
     assert first["slice"] == "country=BE"
+
+
+@pytest.mark.parametrize(("shift", "named"), [(0.0, {""}), (1.0, {"country=BE"})])
+def test_a_small_slice_has_not_moved_most_by_chance(shift: float, named: set[str]) -> None:
+    """A twentieth each are of FR, IT and NL; where BE moves, or what every slice has alike."""
+    values, draw = quiet(60, 8), np.random.default_rng(5)
+    countries = draw.choice(["BE", "FR", "IT", "NL"], len(values), p=[0.85, 0.05, 0.05, 0.05])
+    late = np.arange(len(values)) >= 41 * A_DAY
+    values[late & (countries == "BE"), 0] += shift
+    columns = (Column("feature", "a"),)
+    cells = cells_of(columns, values[: 28 * A_DAY, :1])
+    codes, slices = cells.codes(values[:, :1]), [(("country", str(c)),) for c in countries]
+    recent = Recent(cells, codes[: 28 * A_DAY], slices[: 28 * A_DAY])
+    recent.add(codes[41 * A_DAY :], slices[41 * A_DAY :])
+    found = Finding(
+        what="feature", name="a", kind="covariate", test="psi", window="1 x day", time=0, since=0,
+        statistic=1.0, threshold=0.5, p=None, direction="up", bins=[], reference=[], recent=[],
+    )  # fmt: skip
+    assert {recent.placed(found, size).slice for size in (1_000, 1_900)} == named
 
 
 def test_batches_and_pickling_change_nothing() -> None:
