@@ -21,6 +21,10 @@ from online_models.drift.monitor import Moment, Monitor
 from online_models.drift.reference import Reference, Sampled, Slices
 from online_models.drift.weighing import Weights
 
+PATIENCE = 1.5
+"""Blocks by count that an alarm stays open at least: while one fills nothing can be found by it,
+however many blocks by time go by."""
+
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
@@ -109,6 +113,7 @@ class Watch:
 
     def _adopt(self, sampled: Sampled) -> None:
         self._monitor, self._next = self._monitored(sampled), None
+        self.alarms.calm = max(self.alarms.calm, round(PATIENCE * sampled.every))
 
     def _monitored(self, sampled: Sampled) -> Evaluates:
         return Monitor(sampled, self._budget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from online_models.drift.findings import Finding
 from online_models.drift.packets import Answer, Packet
 from online_models.drift.recent import Recent
 from online_models.drift.statistics import ks, psi, rate
-from schemas.declare import DAY, Drift
+from schemas.declare import DAY, HOUR, Drift
 
 DRIFT = Drift(warm_up=0, reference=28 * DAY, records=100)
 COLUMNS = (Column("feature", "a"), Column("feature", "b"), Column("feature", "c", "category"))
@@ -162,6 +163,16 @@ def test_an_alarm_opens_is_updated_and_closes() -> None:
     assert len({record["id"] for record in mine}) == 1
     assert sorted(record["time"] for record in mine) == [record["time"] for record in mine]
     assert 55 <= day_of(mine[-1]["time"]) < 64  # the last long window that held it, and calm
+
+
+def test_an_alarm_stays_open_while_the_next_block_by_count_fills() -> None:
+    """Seven blocks of an hour are over long before there are a hundred records more."""
+    values = quiet(60, 6)
+    values[41 * A_DAY :, 0] += 1.5
+    hourly = Budget(replace(DRIFT, block=HOUR), number_of_tests(COLUMNS), arms=1)
+    told = Watch("d", COLUMNS, hourly, seed=1).take(times(60), values, [()] * len(values))
+    mine = [record["state"] for record in told if record["name"] == "a"]
+    assert (mine.count("opened"), mine.count("closed")) == (1, 0)
 
 
 def test_what_stays_becomes_the_reference() -> None:
