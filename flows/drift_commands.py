@@ -21,6 +21,8 @@ def alarms(
 ) -> None:
     """Drift alarms, open and past, as `flows/drift` has written them.
 
+    Their strength is how many times the threshold.
+
     \b
       headrace drift
       headrace drift --open
@@ -40,21 +42,23 @@ def alarms(
             each["kind"],
             escape(f"{each['what']} {each['name']}"),
             each["direction"],
+            f"{each['statistic'] / each['threshold']:.1f}×",
             utc(each["since"]),
             utc(each["time"]) if each["state"] == "closed" else None,
         )
         for each in found
         if not open_ or each["state"] != "closed"
     ]
-    heads = ("id", "state", "kind", "what", "direction", "since", "closed")
+    heads = ("id", "state", "kind", "what", "direction", "strength", "since", "closed")
     if rows:
         print_table(f"Drift of {domain.name}", heads, rows)
         return
     drift = domain.drift
-    days = (drift.warm_up + drift.reference) / DAY
+    days, blocks = (drift.warm_up + drift.reference) / DAY, 3 * drift.long + 2
     out.print(
         f"no {'open ' if open_ else ''}alarms; watching begins {days:g} days of event time after "
-        "the stream does, when there is a reference"
+        f"the stream does, later where a reference of {drift.reference / DAY:g} days has fewer "
+        f"than {blocks * drift.records:,} records"
     )
 
 
@@ -75,10 +79,11 @@ def show(
 
     alarm = alarm_log.read_one(ctx.obj, domain_of(ctx.obj), id_)
     p = alarm["p"]
+    untold = "not given by this test" if p is None else ""
     rows = [
         ("state", alarm["state"]),
-        ("slice that moved most", escape(alarm["slice"]) or "none beyond chance"),
-        ("chance without a change", "not given by this test" if p is None else f"{p:.2g}"),
+        ("slice that moved most", escape(alarm["slice"]) or (untold or "none beyond chance")),
+        ("chance without a change", untold or f"{p:.2g}"),
         ("since", utc(alarm["since"])),
         ("opened", utc(alarm["opened"])),
         ("newest record", utc(alarm["time"])),

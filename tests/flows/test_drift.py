@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from flows import alarm_log
+from flows import alarm_log, drift_commands
 from flows import drift as drift_flow
 from flows.run import run
 from online_models.drift.watcher import Watcher, watchers
@@ -78,6 +79,29 @@ def test_the_flow_gives_the_alarms_of_bare_watchers(log: Log, workers: int) -> N
     assert alarm_log.read_one(log.settings, log.domain, alarm["id"][:8]) == alarm
     with pytest.raises(alarm_log.UnknownAlarm, match="no alarm 'zz'"):
         alarm_log.read_one(log.settings, log.domain, "zz")
+
+
+def test_the_command_tells_of_each_alarm_how_strong_it_is(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift_commands, "domain_of", lambda _: log.domain)
+
+    def shown(*words: str) -> str:
+        shell = CliRunner(env={"COLUMNS": "200"})
+        done = shell.invoke(drift_commands.app, words, obj=log.settings, catch_exceptions=False)
+        assert done.exit_code == 0
+        return " ".join(done.output.split())
+
+    log.domain = replace(log.domain, drift=DRIFT)
+    assert "later where a reference of 0.0173611 days has fewer than 1,150 records" in shown()
+    (label,) = [w for w in watchers(log.domain, 1) if w.key == "label"]
+    alarm = next(iter(label.take(streams(log.domain)["examples"])))
+    log.write("drift", "alarm", [{**alarm, "statistic": 0.5, "threshold": 0.2}], key="id")
+    assert "label label │ up │ 2.5×" in shown("--open")
+    assert "slice that moved most │ none beyond chance" in shown("show", alarm["id"])
+    log.write("drift", "alarm", [{**alarm, "p": None, "state": "closed"}], key="id")
+    assert "no open alarms" in shown("--open")
+    assert "slice that moved most │ not given by this test" in shown("show", alarm["id"])
 
 
 def test_killed_and_restarted(log: Log) -> None:
