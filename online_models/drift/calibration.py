@@ -32,6 +32,9 @@ _MOST = {"psi": 7.0, "ks": 5.0, "rate": 1.0, "lower": 2.0}
 """Degrees of freedom of independent records: more than these are chance."""
 _FEWEST = 0.25
 """Below one where distances come in bursts, as the rate of a rare label does: a heavier tail."""
+STILL = 1e-12
+"""Distances that differ by less are of a column that was always the same. They show no bursts and
+no wandering, and what rounding makes of them must not be taken for it."""
 BELIEVED = 20.0
 """Windows of independent records that `lower` believes it has seen besides: a reference holds some
 five windows of rare positives, from which no scale can be known."""
@@ -121,12 +124,14 @@ def null(test: Test, cells: Cells, blocks: Counts, length: int, alpha: float) ->
     chance = one / np.maximum(records, 1.0)
     least = chance + one / np.maximum(counted_in(test, whole), 1.0)
     mean, variance = drawn.mean(0), drawn.var(0, ddof=1)
-    independent = len(drawn) / np.maximum(_correlation_time(drawn), length)
+    still = (np.ptp(drawn, axis=0) < STILL) & (test in ("psi", "ks"))
+    independent = len(drawn) / np.maximum(np.where(still, 1, _correlation_time(drawn)), length)
     if test == "lower":
         mean = _believing(mean, least, independent)
         variance = _believing(variance, least**2, independent)
         independent = independent + BELIEVED
     freedom = np.clip(2 * mean**2 / np.maximum(variance, 1e-300), _FEWEST, _MOST[test])
+    freedom = np.where(still, _MOST[test], freedom)
     scale = np.maximum(mean, least)
     known = np.maximum(independent - 1, 1.0) * np.minimum(freedom, 1.0)
     limit = _limit(test, alpha, freedom, known)

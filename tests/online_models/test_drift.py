@@ -13,7 +13,7 @@ from river import drift as river_drift
 from scipy import special, stats
 
 from online_models.drift import ArmWatch, Budget, Column, Watch, arms
-from online_models.drift.calibration import _kolmogorov, null
+from online_models.drift.calibration import _kolmogorov, measured, null
 from online_models.drift.cells import CELLS, cells_of, counted
 from online_models.drift.columns import label_columns, number_of_tests
 from online_models.drift.detectors import TOLERATED, _highest
@@ -143,6 +143,22 @@ def test_the_cell_above_a_frequent_value_is_named_apart_from_it() -> None:
     few = cells_of(columns[:1], np.concatenate([ties, np.linspace(1, 2, 169)])[:, None]).names(0)
     assert few[0] == "≤ 0"
     assert few[1].startswith("> 0 to 1.")
+
+
+def test_a_column_that_was_always_the_same_is_found_when_it_changes() -> None:
+    """Also in blocks of one size, where all that its distances differ by is rounding."""
+    columns = (*COLUMNS[:2], Column("feature", "c", "category"))
+    before, after = np.array([[3.0, np.nan, 0.0]] * 60), np.array([[4.0, 1.0, 7.0]] * 60)
+    cells = cells_of(columns, before)
+    reference, window = (counted(cells.codes(rows)) for rows in (before, after))
+    for number in (28, 36, 140):
+        blocks = np.repeat(reference[None, None], number, axis=0)
+        for test, seen in (("psi", [0, 1, 2]), ("ks", [0])):
+            learned = null(test, cells, blocks, 1, 1e-6)  # type: ignore[arg-type]
+            found = measured(test, cells, window, reference * number)  # type: ignore[arg-type]
+            assert (found > learned.threshold(np.full(3, 60.0)))[seen].all(), (number, test)
+            same = measured(test, cells, reference, reference * number)  # type: ignore[arg-type]
+            assert (learned.p(same, np.full(3, 60.0)) > 0.5).all()
 
 
 def test_a_category_never_seen_before_is_found() -> None:
