@@ -1,12 +1,15 @@
 """The life of an alarm: opened, updated while what it tells changes, closed.
 
 One column has one alarm at a time, whatever windows and tests find it. Ids are made from what
-the alarm is about and when it opened, so a replay gives the same.
+the alarm is about and how many it has had before. So a replay gives the same, and also a crash does
+where the live edge gave the records in another order than they are read in again: that alarm may
+open some records sooner or later, but it is no second one beside the first, open for good.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -38,6 +41,11 @@ class Alarms:
     domain: str
     calm: int
     open: dict[str, Open] = field(default_factory=dict)
+    had: Counter[str] = field(default_factory=Counter)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What an earlier version kept has counted none."""
+        self.__dict__.update({"had": Counter(), **state})
 
     def take(self, time: int, findings: Iterable[Finding]) -> list[Record]:
         """What has become of the alarms at an event time; records of `alarm.avsc`, in order."""
@@ -56,7 +64,10 @@ class Alarms:
     def _found(self, finding: Finding) -> list[Record]:
         held = self.open.get(finding.key)
         if held is None:
-            record = self._record(finding, finding.time, finding.since)
+            named = f"{self.domain}|{finding.key}|{self.had[finding.key]}"
+            id_ = hashlib.sha256(named.encode()).hexdigest()[:12]
+            self.had[finding.key] += 1
+            record = self._record(finding, id_, finding.time, finding.since)
             self.open[finding.key] = Open(record, finding.time, finding.strength)
             return [record]
         held.found = finding.time
@@ -67,7 +78,9 @@ class Alarms:
         if not turned and finding.strength < STRONGER * held.strength:
             return []
         since = min(finding.since, held.record["since"])
-        held.record = self._record(finding, held.record["opened"], since, "updated")
+        held.record = self._record(
+            finding, held.record["id"], held.record["opened"], since, "updated"
+        )
         held.strength = max(finding.strength, held.strength)
         return [held.record]
 
@@ -78,11 +91,12 @@ class Alarms:
     def _closed(self, key: str, time: int) -> Record:
         return {**self.open.pop(key).record, "state": "closed", "time": time}
 
-    def _record(self, finding: Finding, opened: int, since: int, state: str = "opened") -> Record:
-        named = f"{self.domain}|{finding.key}|{opened}"
+    def _record(
+        self, finding: Finding, id_: str, opened: int, since: int, state: str = "opened"
+    ) -> Record:
         return {
             **asdict(finding),
-            "id": hashlib.sha256(named.encode()).hexdigest()[:12],
+            "id": id_,
             "domain": self.domain,
             "state": state,
             "opened": opened,

@@ -251,6 +251,24 @@ def test_late_records_fall_into_their_own_day() -> None:
     assert named == [(a["name"], a["state"], day_of(a["opened"]) // 1) for a in watched(values)]
 
 
+def test_an_alarm_keeps_its_id_where_records_come_in_another_order_after_a_crash() -> None:
+    """At the live edge nothing waits for a partition; read again they come in their order."""
+    values, at = quiet(60, 10), times(60)
+    values[40 * A_DAY : 45 * A_DAY, 0] += 1.5
+    kept, early = Watch("d", COLUMNS, budget(), seed=1), 39 * A_DAY
+    kept.take(at[:early], values[:early], [()] * early)
+    told = []
+    for late in (0, DAY // 20):
+        order = early + np.argsort(at[early:] + np.arange(len(at) - early) % 2 * late)
+        watch = pickle.loads(pickle.dumps(kept))
+        out = watch.take(at[order], values[order], [()] * len(order))
+        told.append([record for record in out if record["name"] == "a"])
+    first, again = told
+    assert first[0]["opened"] != again[0]["opened"]
+    assert {record["id"] for record in first} == {record["id"] for record in again}
+    assert first[-1]["state"] == again[-1]["state"] == "closed"
+
+
 def test_label_shift_is_found() -> None:
     rng = np.random.default_rng(3)
     labels = (rng.random(70 * A_DAY) < 0.1).astype(np.float64)
