@@ -16,7 +16,7 @@ _COLOURS = ("#2b6cb0", "#dd8533", "#c53030", "#718096", "#1a202c", "#a0aec0")
 
 def draw(tallies: Sequence[Tally], path: Path) -> None:
     """Left: false alarms per 30 days of the quiet runs; right: found drifts by their delay."""
-    figure = Figure(figsize=(12, 6), layout="constrained", dpi=110)
+    figure = Figure(figsize=(12, 10), layout="constrained", dpi=110)
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
     names = list(dict.fromkeys(t.detector for t in tallies))
     _false(left, [t for t in tallies if not t.planted], names)
@@ -62,5 +62,5 @@ def _found(axes: Any, planted: Sequence[Tally], names: Sequence[str]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(-1, 49)
     axes.set_xlabel("days from the drift to the first alarm (diamond: median); found of planted")
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, frameon=False)
     axes.grid(alpha=0.3)
