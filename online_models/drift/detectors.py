@@ -9,6 +9,7 @@ them for independent would alarm at every bad week.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ CLIPPED = 4.0
 """Standard deviations at which a packet is clipped: ADWIN wants values in [0, 1]."""
 TOLERATED = 0.25
 """Standard deviations of a packet's mean that Page-Hinkley forgives."""
+HELD = 10_000
+"""Newest packets among which the beginning of a rise is looked for."""
 RUNS = 300
 """Bootstrapped stretches of the stream from which Page-Hinkley's threshold is learned."""
 
@@ -56,29 +59,49 @@ class Risen(NamedTuple):
 
 
 class Adwin:
-    """ADWIN (Bifet and Gavaldà, 2007) for rises of the mean."""
+    """ADWIN (Bifet and Gavaldà, 2007) for rises of the mean.
+
+    It says that the mean has changed and drops its oldest bucket, which is seldom where the change
+    is; so that is looked for among the values that it held.
+    """
 
     def __init__(self, delta: float) -> None:
         self._delta = delta
         self._adwin = river_drift.ADWIN(delta=delta, clock=1)
+        self._values: deque[float] = deque(maxlen=HELD)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What an earlier version kept holds none: these come first."""
+        self.__dict__.update({"_values": deque(maxlen=HELD), **state})
 
     def update(self, standard: float) -> Risen | None:
         """What a packet shows: how far the new mean is above the old, and by how much it had to be
         (theorem 3.2)."""
-        value, width = 0.5 + standard / (2 * CLIPPED), int(self._adwin.width) + 1
-        total, variance = self._adwin.total + value, float(self._adwin.variance)
+        value = 0.5 + standard / (2 * CLIPPED)
+        self._values.append(value)
         self._adwin.update(value)
-        kept = int(self._adwin.width)
-        if not self._adwin.drift_detected or kept >= width:
+        if not self._adwin.drift_detected:
             return None
-        gone = (total - self._adwin.total) / (width - kept)
-        rise = self._adwin.estimation - gone
-        if rise <= 0:
-            return None
-        harmonic = 1 / (1 / kept + 1 / (width - kept))
-        log = math.log(2 * math.log(width) / self._delta)
-        bound = math.sqrt(2 * variance * log / harmonic) + 2 * log / (3 * harmonic)
-        return Risen(2 * CLIPPED * rise, 2 * CLIPPED * min(bound, rise), kept)
+        values = np.array(self._values)
+        while len(self._values) > int(self._adwin.width):
+            self._values.popleft()
+        return _risen(values, self._delta)
+
+
+def _risen(values: Values, delta: float) -> Risen | None:
+    """The split at which the means differ most beside what ADWIN's bound allows, if they rose."""
+    number, least = len(values), 5  # of River's ADWIN, on either side
+    if number < 2 * least:
+        return None
+    sums, old = np.cumsum(values), np.arange(least, number - least + 1)
+    new = number - old
+    rises = (sums[-1] - sums[old - 1]) / new - sums[old - 1] / old
+    harmonic = 1 / (1 / (old - least + 1) + 1 / (new - least + 1))
+    log = math.log(2 * math.log(number) / delta)
+    bounds = np.sqrt(2 * values.var() * log / harmonic) + 2 * log / (3 * harmonic)
+    at = int(np.argmax(np.abs(rises) / bounds))
+    rise, bound = 2 * CLIPPED * float(rises[at]), 2 * CLIPPED * float(bounds[at])
+    return Risen(rise, min(bound, rise), int(new[at])) if rise > 0 else None
 
 
 class PageHinkley:

@@ -16,7 +16,7 @@ from online_models.drift import ArmWatch, Budget, Column, Watch, arms
 from online_models.drift.calibration import _kolmogorov, measured, null
 from online_models.drift.cells import CELLS, cells_of, counted
 from online_models.drift.columns import label_columns, number_of_tests
-from online_models.drift.detectors import TOLERATED, _highest
+from online_models.drift.detectors import TOLERATED, Adwin, _highest
 from online_models.drift.findings import Finding
 from online_models.drift.packets import Answer, Packet
 from online_models.drift.recent import Recent
@@ -324,6 +324,22 @@ def test_losses_that_move_against_each_other_are_no_label_shift() -> None:
     assert arms._by_labels(old, [packet(60, 0.5, 0.1)]) == pytest.approx(1.0)
     assert arms._by_labels(old, [packet(60, 0.7, 0.45)]) < arms.MOSTLY
     assert arms._by_labels(old, [packet(30, 0.5, 0.4)]) == 0.0
+
+
+@pytest.mark.parametrize("rise", [1.0, 2.5])
+def test_adwin_dates_a_rise_and_says_how_large_it_is(rise: float) -> None:
+    ago, size = [], []
+    for seed in range(10):
+        values = np.random.default_rng(seed).normal(0, 0.5, 700)
+        values[400:] += rise
+        adwin = pickle.loads(pickle.dumps(Adwin(1e-4)))
+        told = ((at, adwin.update(value)) for at, value in enumerate(values.tolist()))
+        at, first = next((at, risen) for at, risen in told if risen)
+        ago.append(at + 1 - first.ago)
+        size.append(first.statistic)
+        assert first.statistic >= first.threshold > 0
+    assert np.median(ago) == pytest.approx(400, abs=3)
+    assert np.median(size) == pytest.approx(rise, rel=0.25)
 
 
 def test_an_arm_that_stays_good_is_quiet() -> None:
