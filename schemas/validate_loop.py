@@ -21,6 +21,12 @@ from schemas.declare import (
 from schemas.declare.learning import ReactionName
 from schemas.declare.loop import Feedback, SampleKind
 
+LONG_WINDOWS = 8
+"""So many a reference holds at least, four in each half. With two in each, so little is known of
+how far they wander that no statistic reaches their thresholds."""
+CALM_SPANS = 3
+"""So many spans of `calm` a reference holds at least: from them the loss's wandering is known."""
+
 
 def check_routing(domain: Domain) -> None:
     """The policy, its arms and the reward."""
@@ -97,7 +103,7 @@ def check_drift(domain: Domain) -> None:
     above(where, "false_alarms", drift.false_alarms)
     for name in ("per", "reference", "block"):
         whole(where, name, getattr(drift, name), 1, " ms")
-    for name in ("records", "short", "long"):
+    for name in ("records", "short", "long", "calm"):
         whole(where, name, getattr(drift, name), 1)
     for name in ("warm_up", "late"):
         whole(where, name, getattr(drift, name), 0, " ms")
@@ -110,11 +116,13 @@ def check_drift(domain: Domain) -> None:
         raise DeclarationError(
             f"{where}: long {drift.long}; expected short ({drift.short}) or more"
         )
-    if drift.reference < (3 * drift.long + 2) * drift.block:
-        raise DeclarationError(
-            f"{where}: reference {drift.reference} ms; expected three long windows and two blocks "
-            f"at least, {(3 * drift.long + 2) * drift.block} ms"
-        )
+    for name, windows in (("long", LONG_WINDOWS), ("calm", CALM_SPANS)):
+        least = windows * getattr(drift, name) * drift.block
+        if drift.reference < least:
+            raise DeclarationError(
+                f"{where}: reference {drift.reference} ms; expected {windows} windows of {name} "
+                f"blocks at least, {least} ms, or a smaller {name}"
+            )
     if not isinstance(drift.reactions, Sequence):
         raise DeclarationError(
             f"{where}: reactions {drift.reactions!r}; expected a tuple: ({drift.reactions!r},)"

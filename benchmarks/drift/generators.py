@@ -43,6 +43,7 @@ SYNTHETIC: dict[str, Make] = {
     "RandomRBF": _blobs,
 }  # fmt: skip
 SYNTHETIC_KINDS = {name: "covariate" if name == "RandomRBF" else "concept" for name in SYNTHETIC}
+WATCH = Drift(reference=28 * DAY)
 SYNTHETIC_DAYS, SYNTHETIC_PLANTED, A_DAY = 96, 60, 250
 
 
@@ -61,7 +62,7 @@ def synthetic_stream(name: str, seed: int, plant: bool) -> Stream:
     seen = np.column_stack([np.ones(number), (values - mean) / deviation])
     scores = served(seen, at, label, at + 1, 0.0)
     columns = [Column("feature", f"x{i}") for i in range(values.shape[1])]
-    return Stream((*columns, Column("score", "score")), Drift(), at + EPOCH,
+    return Stream((*columns, Column("score", "score")), WATCH, at + EPOCH,
                   np.column_stack([values, scores]), label, at + EPOCH,
                   EPOCH + SYNTHETIC_PLANTED * DAY if plant else None,
                   SYNTHETIC_KINDS[name] if plant else "")  # fmt: skip

@@ -114,7 +114,7 @@ class ArmWatch:
         self.watch = Watch(domain, error_columns(arm), budget, seed)
         self._begun: int | None = None
         self._newest = -(2**63)
-        self._packets_in_long = drift.long
+        self._packets_in_calm = drift.calm
         self._filling: list[Answer] = []
         self._compared = _Compared()
         self._unit: Unit | None = None
@@ -159,7 +159,7 @@ class ArmWatch:
     def _kind(self, since: int) -> Kind:
         if not self._tests or not self._compared.newest:
             return "concept"
-        return self._compared.kind(since, self._packets_in_long)
+        return self._compared.kind(since, self._packets_in_calm)
 
     def _detect(
         self, answers: Sequence[Answer], first: int, last: int
@@ -183,7 +183,7 @@ class ArmWatch:
                 self._learn(time)
             return
         self._compared.newest.append(packet)
-        if len(self._compared.newest) > LOOKS_BACK * self._packets_in_long:
+        if len(self._compared.newest) > LOOKS_BACK * self._packets_in_calm:
             self._compared.newest.popleft()
         self._starts.append(packet.start)
         standard = float(self._standard(packet))
@@ -203,12 +203,12 @@ class ArmWatch:
         means = np.array([packet.mean for packet in packets])
         effects = np.array([packet.effect for packet in packets])
         every = max(1.0, (time - packets[0].start) / len(packets))
-        self._packets_in_long = max(drift.long, round(drift.long * drift.block / every))
-        if len(packets) < 3 * self._packets_in_long:
+        self._packets_in_calm = max(drift.calm, round(drift.calm * drift.block / every))
+        if len(packets) < 3 * self._packets_in_calm:
             return
-        self._unit = Unit.of(means, self._packets_in_long)
+        self._unit = Unit.of(means, self._packets_in_calm)
         threshold = page_hinkley_threshold(
-            self._unit.standard(means, effects), round(drift.per / every), self._packets_in_long,
+            self._unit.standard(means, effects), round(drift.per / every), self._packets_in_calm,
             self._budget.page_hinkley(), self._seed,
         )  # fmt: skip
         self._tests = {

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.drift.alarms import Alarms, Record
+from online_models.drift.alarms import Record
 from online_models.drift.blocks import CountBlocks
 from online_models.drift.budget import Budget
 from online_models.drift.columns import Column
@@ -77,7 +77,6 @@ class _Scores(Watch):
     def __init__(self, domain: str, budget: Budget, seed: int) -> None:
         drift = replace(budget.drift, records=RECORDS, short=LENGTH, long=LENGTH)
         super().__init__(domain, COLUMNS, replace(budget, drift=drift), seed)
-        self.alarms = Alarms(domain, calm=budget.drift.long * drift.block)
 
     def _monitored(self, sampled: Sampled) -> Evaluates:
         return Falls(sampled, self._budget)

@@ -47,7 +47,7 @@ class Watch:
 
     def __init__(self, domain: str, columns: Sequence[Column], budget: Budget, seed: int) -> None:
         drift = budget.drift
-        self.alarms = Alarms(domain, calm=drift.long * drift.block)
+        self.alarms = Alarms(domain, calm=drift.calm * drift.block)
         self._columns, self._budget, self._seed = tuple(columns), budget, seed
         self._newest = -(2**63)
         self._monitor: Evaluates | None = None

@@ -108,18 +108,22 @@ class Drift:
     That is the budget of all features, scores, labels, errors, windows and tests together; every
     threshold follows from it. The reference is what comes in the `reference` after the first
     `warm_up`; it should be long beside the time for which days resemble each other, for thresholds
-    are learned from how much its parts differ. A window is `short` or `long` many blocks: one
-    series of blocks of `block` event time, which wait `late` for late records, one of so many
-    `records` (more where a reference would be more than 1,000 such blocks). Spans in ms.
+    are learned from how much its parts differ, and hold eight long windows at least,
+    better sixteen: by fewer, nobody knows how far they wander, and only a gross change passes their
+    thresholds. A window is `short` or `long` many blocks: one series of blocks of `block` event
+    time, which wait `late` for late records, one of so many `records` (more where a reference would
+    be more than 1,000 such blocks). An alarm that nothing has found for `calm` blocks closes; from
+    spans of so many it is learned how far a loss wanders. Spans in ms.
     """
 
     false_alarms: float = 1.0
     per: int = 30 * DAY
     warm_up: int = 7 * DAY
-    reference: int = 28 * DAY
+    reference: int = 56 * DAY
     block: int = DAY
     records: int = 250
     short: int = 1
-    long: int = 7
+    long: int = 3
+    calm: int = 7
     late: int = HOUR
     reactions: tuple[React, ...] = ()

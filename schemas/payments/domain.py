@@ -127,7 +127,6 @@ DOMAIN = Domain(
     ),
     drift=Drift(
         warm_up=58 * DAY,
-        reference=56 * DAY,
         # Not to covariate drift, where the old answers still hold; the others learn on as they do.
         reactions=(React("retrain", to=("label", "concept"), learners=("challenger",)),),
     ),

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from flows import alarm_log, drift_commands
 from flows import drift as drift_flow
 from flows.run import run
+from infra import terminal
 from online_models.drift.watcher import Watcher, watchers
 from schemas.declare import HOUR, MINUTE, SECOND, Domain, Drift
 from tests.flows.logs import START, Log, prediction
@@ -85,15 +87,17 @@ def test_the_command_tells_of_each_alarm_how_strong_it_is(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drift_commands, "domain_of", lambda _: log.domain)
+    monkeypatch.setattr(terminal, "out", Console(width=200))
 
     def shown(*words: str) -> str:
-        shell = CliRunner(env={"COLUMNS": "200"})
-        done = shell.invoke(drift_commands.app, words, obj=log.settings, catch_exceptions=False)
+        done = CliRunner().invoke(
+            drift_commands.app, words, obj=log.settings, catch_exceptions=False
+        )
         assert done.exit_code == 0
         return " ".join(done.output.split())
 
     log.domain = replace(log.domain, drift=DRIFT)
-    assert "later where a reference of 0.0173611 days has fewer than 1,150 records" in shown()
+    assert "later where a reference of 0.0173611 days has fewer than 550 records" in shown()
     (label,) = [w for w in watchers(log.domain, 1) if w.key == "label"]
     alarm = next(iter(label.take(streams(log.domain)["examples"])))
     log.write("drift", "alarm", [{**alarm, "statistic": 0.5, "threshold": 0.2}], key="id")

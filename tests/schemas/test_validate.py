@@ -225,6 +225,11 @@ def test_slips_in_a_reaction_to_drift(flights: Domain, slip: React, named: str) 
     [
         ({"short": 1.5}, "short 1.5; expected a whole number, 1 or more"),
         ({"long": 7.0}, "long 7.0; expected a whole number"),
+        (
+            {"long": 8},
+            r"reference 4838400000 ms; expected 8 windows of long blocks at least, 5529600000 ms",
+        ),
+        ({"calm": 20}, r"reference 4838400000 ms; expected 3 windows of calm blocks at least"),
         ({"records": 2.5}, "records 2.5; expected a whole number"),
         ({"block": DAY / 2}, "block 43200000.0; expected a whole number, 1 ms or more"),
         ({"per": 30}, r"per 30 ms; expected a block \(86400000 ms\) at least, such as 30 \* DAY"),
@@ -263,7 +268,7 @@ def test_reactions_that_take_effect_are_sound(flights: Domain) -> None:
 
 NUMBERS: list[tuple[str, Any, list[str]]] = [
     ("drift", Drift(), ["false_alarms", "per", "warm_up", "reference", "block", "records", "short",
-                        "long", "late"]),
+                        "long", "calm", "late"]),
     ("routing", Routing(), ["sticky_for", "half_life", "every"]),
     ("label", Label(HOUR, Unlabelled.DROP), ["deadline"]),
     ("publishing", Publishing(1, 1), ["examples", "time"]),
