@@ -7,6 +7,8 @@ gauge is of those that live: their sum, that of the furthest behind, or what one
 from __future__ import annotations
 
 import os
+from functools import cache
+from typing import TypeVar
 
 from prometheus_client import (
     REGISTRY,
@@ -18,6 +20,8 @@ from prometheus_client import (
     start_http_server,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from infra.gathered import Counts, Gathered, Observations
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 """The environment's name for the folder of a shared page: prometheus_client's own setting."""
@@ -186,8 +190,42 @@ PREDICTIONS_LOGGED = Counter(
 PREDICTIONS_LOST = Counter("headrace_predictions_lost", "Predictions that could not be logged.")
 
 
+G = TypeVar("G", bound=Gathered)
+_GATHERED: list[Gathered] = []
+
+
+@cache
+def latency_of(stage: str) -> Observations:
+    """Of LATENCY, gathered until `settle`."""
+    return _gathered(Observations(LATENCY.labels(stage)))
+
+
+@cache
+def feature_ages() -> Observations:
+    """Of FEATURE_AGE, gathered until `settle`."""
+    return _gathered(Observations(FEATURE_AGE))
+
+
+@cache
+def answered() -> Counts:
+    """Of REQUESTS with status 200, gathered until `settle`."""
+    return _gathered(Counts(REQUESTS.labels("200")))
+
+
+def _gathered(new: G) -> G:
+    _GATHERED.append(new)
+    return new
+
+
+def settle() -> None:
+    """Adds to the metrics what was gathered; to be called now and then."""
+    for each in _GATHERED:
+        each.settle()
+
+
 def page() -> bytes:
     """The metrics of this process, or of all that share its page, for Prometheus."""
+    settle()
     if SHARED not in os.environ:
         return generate_latest(REGISTRY)
     together = CollectorRegistry()

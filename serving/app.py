@@ -31,9 +31,9 @@ class Endpoint:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._pages = Pages(service).application()
-        self._answered = metrics.REQUESTS.labels("200").inc
-        self._parse_time = metrics.LATENCY.labels("parse").observe
-        self._total_time = metrics.LATENCY.labels("total").observe
+        self._answered = metrics.answered().inc
+        self._parse_time = metrics.latency_of("parse").observe
+        self._total_time = metrics.latency_of("total").observe
 
     @property
     def busy(self) -> bool:

@@ -73,11 +73,11 @@ class Predictor:
         self._log = log
         self._watchdog = watchdog
         self._unlogged: list[_Unlogged] = []
-        self._redis_time = metrics.LATENCY.labels("redis").observe
-        self._queue_time = metrics.LATENCY.labels("queue").observe
-        self._features_time = metrics.LATENCY.labels("features").observe
-        self._model_time = metrics.LATENCY.labels("model").observe
-        self._feature_age = metrics.FEATURE_AGE.observe
+        self._redis_time = metrics.latency_of("redis").observe
+        self._queue_time = metrics.latency_of("queue").observe
+        self._features_time = metrics.latency_of("features").observe
+        self._model_time = metrics.latency_of("model").observe
+        self._feature_age = metrics.feature_ages().observe
         self.newest_at: int | None = None
 
     async def predict(self, batch: Sequence[Asked]) -> None:

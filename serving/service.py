@@ -102,6 +102,7 @@ class Service:
         await asyncio.to_thread(self.models.stop)
         await asyncio.to_thread(self.routes.stop)
         self.predictor.write_log()
+        metrics.settle()
         try:
             await asyncio.to_thread(self.log.close)
         except kafka.Undelivered as fault:
@@ -186,6 +187,7 @@ class Service:
     async def _watch(self) -> None:
         while True:
             self.log.poll()
+            metrics.settle()
             for model in self.models.models.values():
                 if model.time is not None and self.predictor.newest_at is not None:
                     age = (self.predictor.newest_at - model.time) / 1_000

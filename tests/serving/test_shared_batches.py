@@ -99,6 +99,7 @@ def test_a_batch_is_one_observation_of_its_stages_and_each_request_one_of_its_ow
     domain: Domain, batcher: Batcher
 ) -> None:
     def counts() -> dict[str, float]:
+        metrics.settle()
         [family] = metrics.LATENCY.collect()
         return {s.labels["stage"]: s.value for s in family.samples if s.name.endswith("_count")}
 
