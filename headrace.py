@@ -15,6 +15,7 @@ from flows.sample_commands import app as sample_app
 from infra import commands as infra_commands
 from infra.arguments import number
 from infra.commands import Plant, Truth
+from infra.memory import keep_freed
 from infra.terminal import complain, out
 from serving import commands as serving_commands
 from serving.model_commands import app as model_app
@@ -138,6 +139,7 @@ for name, group in {
 
 def main() -> None:
     """Runs a command; an error of our own or of a path is told in a line, with exit code 1."""
+    keep_freed()
     try:
         app()
     except KeyboardInterrupt:
