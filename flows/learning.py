@@ -19,6 +19,7 @@ from flows.made import Made
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
+from infra.terminal import utc
 from online_models.joining import Example
 from online_models.stacking import Said, StackState, StackTraining, said, stacks
 from online_models.training import State, Taken, Training, fit
@@ -41,7 +42,7 @@ class Learning(Made[Training]):
         training = self.core(values[0].name)
         examples = [example for share in values for example in share.examples]
         taken = training.take(examples)
-        _tell(training, len(examples))
+        _tell(training, taken)
         return [taken], Made.RETAIN
 
 
@@ -54,17 +55,20 @@ class Stacking(Made[StackTraining]):
         shares = [value for _, value in values if isinstance(value, Share)]
         parts = [value for _, value in values if isinstance(value, Said)]
         taken = training.offer([e for share in shares for e in share.examples], parts)
-        _tell(training, len(taken.scores))
+        _tell(training, taken)
         return [taken] if taken.scores else [], Made.RETAIN
 
 
-def _tell(training: Training, number: int) -> None:
-    if not number:
+def _tell(training: Training, taken: Taken) -> None:
+    if not taken.scores:
         return
     name, quality = training.state.learner.name, training.quality()
-    metrics.EXAMPLES.labels(name).inc(number)
+    metrics.EXAMPLES.labels(name).inc(len(taken.scores))
     metrics.LEARNER_AUC.labels(name).set(quality.roc_auc)
     metrics.LEARNER_LOG_LOSS.labels(name).set(quality.log_loss)
+    for reaction, time in taken.reactions:
+        metrics.REACTIONS.labels(name, reaction).inc()
+        log.warning("%s reacts to drift: %s, after the example of %s", name, reaction, utc(time))
 
 
 class Steps:

@@ -86,6 +86,11 @@ LEARNER_LOG_LOSS = Gauge(
     ["learner"],
     multiprocess_mode="livemostrecent",
 )
+REACTIONS = Counter(
+    "headrace_reactions",
+    "Reactions of a learner to the drift of its loss; made again, and counted, in a rebuild.",
+    ["learner", "reaction"],
+)
 SNAPSHOTS = Counter(
     "headrace_snapshots",
     "Snapshots published or held back because they differ.",

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from online_models.drift.reacting import Reacting
+from online_models.drift.reacting import Reacted, Reacting
 from online_models.evaluation import Measures, weight_of
 from online_models.export import check_graph
 from online_models.learners import Learner, make
@@ -33,11 +33,15 @@ Record = dict[str, Any]
 
 
 class Taken(NamedTuple):
-    """Records of `score.avsc`, and of `model.avsc` and `card.avsc` where a snapshot was due."""
+    """Records of `score.avsc`, and of `model.avsc` and `card.avsc` where a snapshot was due.
+
+    `reactions` are those made on the way.
+    """
 
     scores: list[Record]
     snapshot: Record | None
     card: Record | None
+    reactions: Sequence[Reacted] = ()
 
 
 class ProvisionalScore(NamedTuple):
@@ -80,6 +84,7 @@ class Training:
     ) -> None:
         self._domain = domain
         self._spec = spec
+        self._reactions: list[Reacted] = []
         self.state = state or State(
             make(spec, domain, seed), reacting=Reacting.of(domain, spec.name, seed), spec=spec
         )
@@ -95,14 +100,15 @@ class Training:
         Snapshots that fell due earlier in the same call could never be served, and are left out.
         Raises GraphError where an export is no graph.
         """
+        self._reactions = []
         last = self._due(examples)
         if last is None:
-            return Taken(self._learn_all(examples), None, None)
+            return Taken(self._learn_all(examples), None, None, self._reactions)
         scores = self._learn_all(examples[: last + 1])
         snapshot = self._snapshot()
         card = snapshot and self._card(snapshot)
         scores += self._learn_all(examples[last + 1 :])
-        return Taken(scores, snapshot, card)
+        return Taken(scores, snapshot, card, self._reactions)
 
     def quality(self) -> Measures:
         """Prequential measures over the newest WINDOW examples."""
@@ -151,7 +157,7 @@ class Training:
         version = state.learner.examples
         probability = self._score(example)
         if state.reacting is not None:
-            state.reacting.after(state.learner, example, probability)
+            self._reactions += state.reacting.after(state.learner, example, probability)
         return self._note(example, version, probability)
 
     def _note(self, example: Example, version: int, probability: float) -> Record:

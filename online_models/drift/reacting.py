@@ -8,13 +8,20 @@ examples, and a replay learns the same models, however far the other flow is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from online_models.drift.arms import ArmWatch
 from online_models.drift.budget import Budget
 from online_models.drift.packets import Answer
 from online_models.learners.learner import Learner
 from schemas.declare import Domain, React
+
+
+class Reacted(NamedTuple):
+    """What a learner did about a drift, and the event time (ms) of the example that made it."""
+
+    reaction: str
+    time: int
 
 
 class Reacting:
@@ -35,11 +42,14 @@ class Reacting:
         )
         return Reacting(domain, learner, mine, seed) if mine else None
 
-    def after(self, learner: Learner, example: Mapping[str, Any], probability: float) -> list[str]:
+    def after(
+        self, learner: Learner, example: Mapping[str, Any], probability: float
+    ) -> list[Reacted]:
         """What the learner was asked to do, and did, after it has learned from an example."""
         kinds = self._told(self._watch.take([Answer.of(example, probability)]))
         wanted = [react.do for react in self._reactions if kinds & set(react.to)]
-        return [do for do in dict.fromkeys(wanted) if learner.react(do)]
+        done = [do for do in dict.fromkeys(wanted) if learner.react(do)]
+        return [Reacted(do, example["time"]) for do in done]
 
     def _told(self, alarms: Sequence[Mapping[str, Any]]) -> set[str]:
         """Kinds that open alarms have come to be, each once; a loss that falls needs no help."""

@@ -62,10 +62,11 @@ class Stack:
 
     def react(self, reaction: str) -> bool:
         """Every part reacts; after a reset the blend starts anew as well."""
-        if Reaction(reaction) is Reaction.RESET:
+        reset = Reaction(reaction) is Reaction.RESET
+        if reset:
             self._blend = blend(len(self._parts), self._chosen)
         reacted = [part.react(reaction) for part in self._parts]
-        return any(reacted)
+        return reset or any(reacted)
 
 
 def blend(count: int, chosen: StackOptions) -> Blend:

@@ -105,9 +105,10 @@ class Calibrated:
 
     def react(self, reaction: str) -> bool:
         """The learner reacts; after a reset the sigmoid starts anew."""
-        if Reaction(reaction) is Reaction.RESET:
+        reset = Reaction(reaction) is Reaction.RESET
+        if reset:
             self._platt = Blend(1)
-        return self._inner.react(reaction)
+        return self._inner.react(reaction) or reset
 
 
 class Resampled:

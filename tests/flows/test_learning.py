@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import logging
 
+import pytest
+from prometheus_client import REGISTRY
+
+from flows.learning import Learning, Share
 from flows.run import run
+from infra.terminal import utc
+from online_models.training import Training
+from schemas.declare import React
 from tests.flows.logs import Asked, Log, ask, newest, taught
+from tests.online_models.test_reactions import CHALLENGER, QUIET, payments
 
 
 def write(log: Log, asked: Asked) -> None:
@@ -47,3 +55,19 @@ def test_a_vector_of_another_declaration_is_no_example(log: Log) -> None:
     learned = {example["id"] for example in log.read("examples")}
     assert len(learned) > 100
     assert learned.isdisjoint(other)
+
+
+def test_a_reaction_to_drift_is_logged_and_counted_once(caplog: pytest.LogCaptureFixture) -> None:
+    domain, stream = payments(React("reset"))
+    learning = Learning(lambda _, state: Training(domain, CHALLENGER, 1, state), None)
+    named = {"learner": "challenger", "reaction": "reset"}
+    counted = REGISTRY.get_sample_value("headrace_reactions_total", named) or 0.0
+    with caplog.at_level(logging.WARNING):
+        (before,), _ = learning.on_batch([Share("challenger", stream[:QUIET])])
+        (after,), _ = learning.on_batch([Share("challenger", stream[QUIET:])])
+        learning.on_batch([Share("challenger", [])])
+    ((reaction, time),) = after.reactions
+    assert (before.reactions, reaction) == ([], "reset")
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == f"challenger reacts to drift: reset, after the example of {utc(time)}"
+    assert REGISTRY.get_sample_value("headrace_reactions_total", named) == counted + 1

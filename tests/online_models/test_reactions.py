@@ -99,6 +99,19 @@ def test_the_declared_words_are_those_that_the_learners_know() -> None:
 
 
 LARGE = 100.0
+CHALLENGER = LearnerSpec(
+    "challenger",
+    "challenger",
+    options={
+        "first": 500,
+        "growth": 100.0,
+        "share": 1.0,
+        "smallest_leaf": 5,
+        "size": 60,
+        "half_life": 20,
+    },
+)
+"""Its schedule would train it once, long before the examples change."""
 
 
 def payments(*reactions: React) -> tuple[Domain, list[dict[str, Any]]]:
@@ -115,16 +128,13 @@ def payments(*reactions: React) -> tuple[Domain, list[dict[str, Any]]]:
 def retrained(*reactions: React) -> tuple[float, float]:
     """What the challenger of payments thinks of a large one before and after they change.
 
-    Its schedule would train it once, long before; in between it crashes.
+    In between it crashes.
     """
     domain, stream = payments(*reactions)
-    options = {"first": 500, "growth": 100.0, "share": 1.0, "smallest_leaf": 5}
-    kept = {"size": 60, "half_life": 20}
-    spec = LearnerSpec("challenger", "challenger", options=options | kept)
     vector = stream[0]["vector"]
-    training = Training(domain, spec, 1)
+    training = Training(domain, CHALLENGER, 1)
     training.take(stream[:QUIET])
-    training = Training(domain, spec, 1, pickle.loads(pickle.dumps(training.state)))
+    training = Training(domain, CHALLENGER, 1, pickle.loads(pickle.dumps(training.state)))
     before = training.state.learner.predict([LARGE, *vector[1:]])
     training.take(stream[QUIET:])
     return before, training.state.learner.predict([LARGE, *vector[1:]])
@@ -141,6 +151,18 @@ def test_an_alarm_makes_the_challenger_of_payments_train_anew() -> None:
     ):
         before, after = retrained(other)
         assert after == before
+
+
+def test_what_is_around_a_learner_tells_that_it_began_anew() -> None:
+    part = LearnerSpec("part", "base_rate")
+    domain = dataclasses.replace(domains.load("flights"), learners=(part,))
+    around: dict[str, dict[str, Any]] = {
+        "base_rate": {"calibrate": True},
+        "stack": {"parts": ("part",)},
+    }
+    for kind, options in around.items():
+        made = make(LearnerSpec("around", kind, options=options), domain, 1)
+        assert [word for word in Reaction if made.react(word)] == ["reset"], kind
 
 
 def test_only_the_learners_that_are_named_react() -> None:
