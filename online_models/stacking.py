@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from online_models.drift.reacting import Reacting
 from online_models.evaluation import weight_of
 from online_models.export import run_graph
 from online_models.learners.learner import Reaction
@@ -93,7 +94,8 @@ class StackTraining(Training):
         if state is None:
             names = [part.name for part in parts(spec, domain)]
             blended: Any = Blended(spec.name, names, options(spec, StackOptions))
-            state = StackState(blended, spec=spec)
+            reacting = Reacting.of(domain, spec.name, seed)
+            state = StackState(blended, reacting=reacting, spec=spec)
             state.scores = {name: deque() for name in names}
             state.graphs = {name: {} for name in names}
         super().__init__(domain, spec, seed, state)

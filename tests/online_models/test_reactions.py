@@ -15,7 +15,7 @@ from online_models.learners.stack import StackOptions
 from online_models.routes.earning import Earnings, Entry
 from online_models.routes.exploring import WIDE
 from online_models.routes.specs import ANY
-from online_models.stacking import Blended
+from online_models.stacking import Blended, PartScore, Said, StackTraining
 from online_models.training import Training
 from schemas import domains
 from schemas.declare import HOUR, REACTIONS, Domain, Drift, LearnerSpec, React, Routing
@@ -163,6 +163,24 @@ def test_what_is_around_a_learner_tells_that_it_began_anew() -> None:
     for kind, options in around.items():
         made = make(LearnerSpec("around", kind, options=options), domain, 1)
         assert [word for word in Reaction if made.react(word)] == ["reset"], kind
+
+
+def test_a_stack_in_the_flow_reacts_and_tells_of_it() -> None:
+    domain = domain_of(React("reset", learners=("both",)))
+    spec = LearnerSpec("both", "stack", options={"parts": ("good", "bad")})
+    watched = dataclasses.replace(domain.drift, warm_up=20 * BLOCK)
+    domain = dataclasses.replace(domain, learners=(*domain.learners, spec), drift=watched)
+    stream, training, draw = examples(domain), StackTraining(domain, spec, 1), random.Random(3)
+    given = [
+        PartScore(one["probability"] + draw.uniform(-0.05, 0.05), number)
+        for number, one in enumerate(stream, 1)
+    ]
+    reactions = training.offer(
+        stream, [Said(part, given, 0, None) for part in ("good", "bad")]
+    ).reactions
+    assert {each.reaction for each in reactions} == {"reset"}
+    assert stream[QUIET]["time"] <= reactions[0].time < stream[QUIET + CHANGED // 2]["time"]
+    assert training.offer([], []).reactions == []
 
 
 def test_only_the_learners_that_are_named_react() -> None:
