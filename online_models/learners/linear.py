@@ -84,6 +84,15 @@ class Linear:
         self._squares = np.zeros(size)
         self._rate, self._eps, self._l2 = rate, eps, l2
 
+    def forget(self) -> None:
+        """Begins anew."""
+        self.weights = np.zeros_like(self.weights)
+        self.raise_rate()
+
+    def raise_rate(self) -> None:
+        """Begins the rates anew, at their highest; the weights stay."""
+        self._squares = np.zeros_like(self._squares)
+
     def dot(self, index: Ints, value: F8) -> float:
         """The sum of the weights by their values."""
         return float(value @ self.weights[index])

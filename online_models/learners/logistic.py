@@ -23,7 +23,7 @@ from online_models.learners.buckets import Buckets
 from online_models.learners.curves import CLIP, PLACES, STEP, Curves
 from online_models.learners.encoding import Inputs, inputs, signed_log
 from online_models.learners.focal import Focal
-from online_models.learners.learner import EncodedLearner
+from online_models.learners.learner import EncodedLearner, Reaction
 from online_models.learners.linear import Linear, Scaler
 from online_models.learners.options import options
 from schemas.declare import Domain, LearnerSpec
@@ -131,6 +131,15 @@ class Logistic(EncodedLearner[_Seen]):
         gradient = weight * self._loss.gradient(positive, self._logit(seen))
         self._linear.step(seen.touched[0], seen.value[0], gradient)
         self._scaler.learn(seen.logs, seen.known)
+
+    def _react(self, reaction: Reaction) -> bool:
+        """Forgets, or begins AdaGrad's rates anew, so that new examples count for more."""
+        if reaction is Reaction.RESET:
+            self._scaler = Scaler(len(self._inputs.numerics))
+            self._linear.forget()
+        elif reaction is Reaction.RAISE_RATE:
+            self._linear.raise_rate()
+        return reaction in {Reaction.RESET, Reaction.RAISE_RATE}
 
     def export(self) -> bytes:
         """Scaling, curves and buckets as look-ups in tables, a sum and a sigmoid."""

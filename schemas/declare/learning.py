@@ -46,7 +46,7 @@ class Provisional:
 ReactionName = Literal["raise_rate", "reset", "retrain", "explore"]
 REACTIONS: Mapping[str, tuple[ReactionName, ...]] = {
     "base_rate": (),
-    "logistic": (),
+    "logistic": ("raise_rate", "reset"),
     "hoeffding_tree": (),
     "adaptive_tree": ("reset",),
     "adaptive_forest": ("reset",),

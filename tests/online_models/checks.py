@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from online_models.export import check_graph, run_graph
-from online_models.learners import Learner
+from online_models.learners import Learner, Reaction
 
 EXACT = 1e-9
 """How far a graph may be from its learner."""
@@ -148,6 +148,28 @@ def check_resume_equals_uninterrupted(learner: Learner, stream: Stream) -> None:
     assert twin.export() == learner.export()
     assert twin.examples == learner.examples
     assert [twin.predict(v) for v, _ in stream] == [learner.predict(v) for v, _ in stream]
+
+
+def check_a_reset_forgets(learner: Learner, stream: Stream) -> None:
+    """Reset, its graph is that of one that has learned nothing; who cannot stays as it is."""
+    untaught = learner.export()
+    before = taught(learner, stream[:300]).export()
+    after = untaught if learner.react("reset") else before
+    assert learner.export() == after != (before if after == untaught else untaught)
+    assert learner.examples == 300
+
+
+def check_reactions_are_resumed(learner: Learner, stream: Stream) -> None:
+    """Pickled and back around each reaction, it ends with the same bytes as one that went on."""
+    twin = copy(learner)
+    for place, reaction in enumerate(Reaction):
+        part = stream[place * 100 : place * 100 + 100]
+        can = taught(learner, part).react(reaction)
+        twin = copy(taught(twin, part))
+        assert twin.react(reaction) is can
+        twin = copy(twin)
+        assert check_graph(twin.export(), learner, [vector for vector, _ in part]) <= EXACT
+    assert taught(twin, stream[300:400]).export() == taught(learner, stream[300:400]).export()
 
 
 def check_same_stream_same_bytes(learner: Learner, stream: Stream) -> None:

@@ -20,6 +20,8 @@ from online_models.training import Training
 from schemas import domains
 from schemas.declare import HOUR, REACTIONS, Domain, Drift, LearnerSpec, React, Routing
 from schemas.declare.learning import ReactionName
+from tests.online_models.checks import Example, copy, log_loss, taught
+from tests.online_models.made import learner, stream
 
 START = 1_700_000_000_000
 BLOCK = 6 * HOUR
@@ -151,6 +153,17 @@ def test_an_alarm_makes_the_challenger_of_payments_train_anew() -> None:
     ):
         before, after = retrained(other)
         assert after == before
+
+
+def test_a_logistic_whose_rate_was_raised_follows_the_newest_faster() -> None:
+    plain, vectors = learner("logistic"), stream(600)
+    taught(plain, vectors[:400])
+    raised = copy(plain)
+    assert raised.react("raise_rate")
+    assert raised.export() == plain.export()
+    turned = [Example(vector, 1.0 - label) for vector, label in vectors[400:]]
+    loss = {one: log_loss(taught(one, turned[:100]), turned[100:]) for one in (plain, raised)}
+    assert loss[raised] < 0.9 * loss[plain]
 
 
 def test_what_is_around_a_learner_tells_that_it_began_anew() -> None:

@@ -210,7 +210,7 @@ def test_slips_in_a_provisional_label(flights: Domain, slip: Any, named: str) ->
         (React("reset", to=()), "expected some of covariate, label, concept"),
         (React("reset", learners=("tre",)), "no learner 'tre'; did you mean 'tree'"),
         (React("retrain", learners=("tree",)), "tree cannot do that; expected of challenger"),
-        (React("reset", learners=("tree", "logistic")), "'reset': logistic cannot do that"),
+        (React("raise_rate", learners=("tree", "logistic")), "'raise_rate': tree cannot do that"),
         (React("explore", learners=("tree",)), "expected none: the router explores"),
     ],
     ids=str,
@@ -245,7 +245,7 @@ def test_slips_in_the_watch_for_drift(flights: Domain, slip: dict[str, Any], nam
 
 def test_a_reaction_that_no_learner_can_do_is_refused(flights: Domain) -> None:
     plain, calibrated = (
-        LearnerSpec("only", "logistic", options={"calibrate": on}) for on in (False, True)
+        LearnerSpec("only", "hoeffding_tree", options={"calibrate": on}) for on in (False, True)
     )
     alone = replace(
         flights, served="only", routing=Routing(), drift=Drift(reactions=(React("reset"),))
@@ -260,7 +260,7 @@ def test_reactions_that_take_effect_are_sound(flights: Domain) -> None:
     sound = (
         React("reset"),
         React("retrain", learners=("challenger",)),
-        React("raise_rate", to=("covariate",), learners=("boosting",)),
+        React("raise_rate", to=("covariate",), learners=("boosting", "logistic")),
         React("explore", to=("concept",)),
     )
     assert validate(replace(flights, drift=Drift(reactions=sound)))
