@@ -17,7 +17,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows import drift, features, learning, routing, sampling
 from flows.reading import BATCH, IDLE, PATIENT_IDLE, Reading
-from infra import garbage, metrics, signals, topics
+from infra import garbage, metrics, signals, stack_file, topics
 from infra.registry import registry
 from infra.settings import RECOVERY, Settings, domain_of
 from online_models.learners import make_all
@@ -88,6 +88,7 @@ def run(
     config = RecoveryConfig(str(_store(settings, domain, name))) if recovery else None
     index, addresses = process if process else (None, None)
     port = metrics.serve_metrics(settings.metrics_port)
+    stack_file.take_place(settings, name, f"http://127.0.0.1:{port}/metrics")
     log.info("flow %s of %s, metrics on port %d", name, domain.name, port)
     with _ending(reading), garbage.seldom_collected():
         cli_main(  # type: ignore[no-untyped-call]

@@ -1,14 +1,11 @@
 """The stack as processes of its own: broker, Redis, the flows and the endpoint.
 
 A broker or a Redis that the settings name is used as it is; what they do not name is started here.
-Everything that runs stands in `<home>/stack.json`, so that any other command finds it:
-`{"kafka", "redis", "http", "generation", "processes": [{"name", "pid", "started", "log",
-"metrics"}]}`.
+Everything that runs stands in `<home>/stack.json` (`infra.stack_file`).
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -20,9 +17,10 @@ from types import TracebackType
 
 import psutil
 
-from infra import processes, topics
+from infra import processes, stack_file, topics
 from infra.processes import StartError
-from infra.settings import RECOVERY, STACK_FILE, Settings, child_environment, domain_of, stack_of
+from infra.settings import RECOVERY, Settings, child_environment, domain_of
+from infra.stack_file import Running, alive
 
 FLOWS = ("features", "learning", "sampling", "routing", "drift")
 ENDPOINT, BROKER, REDIS = "endpoint", "broker", "redis"
@@ -42,26 +40,6 @@ _LAYERS = ((ENDPOINT,), FLOWS, (REDIS, BROKER))
 
 class StackError(RuntimeError):
     """The stack is not in the state that was asked for; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A process of the stack; `started` tells it from a later one with the same pid."""
-
-    name: str
-    pid: int
-    started: float
-    log: str
-    metrics: str | None = None
-
-    def process(self) -> psutil.Process | None:
-        """The process, if it still is the one that was started and has not ended."""
-        try:
-            found = psutil.Process(self.pid)
-            same = abs(found.create_time() - self.started) < 1.0
-            return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
 
 
 @dataclass
@@ -121,7 +99,7 @@ class Stack:
         if self._running:
             self._write()
         else:
-            (self.settings.home / STACK_FILE).unlink(missing_ok=True)
+            stack_file.remove(self.settings.home)
 
     def check(self) -> None:
         """Raises StartError with the end of its log if one of the processes has ended."""
@@ -197,25 +175,13 @@ class Stack:
         return (self.settings.home / "logs" / f"{name}.log").absolute()
 
     def _write(self) -> None:
-        self.settings.home.mkdir(parents=True, exist_ok=True)
         content = {
             **self._addresses,
             "generation": self.settings.generation,
+            "domain": self.settings.domain,
             "processes": [asdict(each) for each in self._running],
         }
-        path = self.settings.home / STACK_FILE
-        path.with_suffix(".new").write_text(json.dumps(content, indent=1))
-        path.with_suffix(".new").replace(path)
-
-
-def recorded(home: Path) -> list[Running]:
-    """The processes that the home's stack file names, ended ones among them."""
-    return [Running(**each) for each in stack_of(home).get("processes", [])]
-
-
-def alive(home: Path) -> list[Running]:
-    """Those of them that still run."""
-    return [each for each in recorded(home) if each.process()]
+        stack_file.write(self.settings.home, content)
 
 
 def up(settings: Settings) -> Mapping[str, str]:
@@ -229,7 +195,7 @@ def down(settings: Settings) -> list[str]:
     """Stops what runs in this home; gives the names of what it stopped."""
     running = alive(settings.home)
     stop_running(running)
-    (settings.home / STACK_FILE).unlink(missing_ok=True)
+    stack_file.remove(settings.home)
     return [each.name for each in running]
 
 

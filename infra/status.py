@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from infra import kafka, processes, stack
+from infra import kafka, processes
 from infra.feature_store import FeatureStore
 from infra.settings import Settings, SettingsError, domain_of, other_generation
-from infra.stack import BROKER, ENDPOINT, FLOWS, REDIS, Running
+from infra.stack import BROKER, ENDPOINT, FLOWS, REDIS
+from infra.stack_file import Running, recorded
 
 ASK_TIMEOUT = 2.0
 
@@ -38,8 +39,7 @@ def parts(settings: Settings) -> list[Part]:
     Nor is one of another generation: broker and Redis alone are the same for all.
     """
     here = (BROKER, REDIS) if other_generation(settings) else (BROKER, REDIS, *FLOWS, ENDPOINT)
-    recorded = stack.recorded(settings.home)
-    running = {each.name: each for each in recorded if each.name in here}
+    running = {each.name: each for each in recorded(settings.home) if each.name in here}
     found = [
         _part(settings, BROKER, _broker, running),
         _part(settings, REDIS, _redis, running),
@@ -97,10 +97,11 @@ def _part(
 def _flow(running: Running) -> Part:
     records, seconds = lag(str(running.metrics))
     alive = running.process() is not None
+    ended = f"ended; see {running.log or 'the shell that it was started in'}"
     return Part(
         running.name,
         alive,
-        "" if alive else f"ended; see {running.log}",
+        "" if alive else ended,
         running.pid,
         running.metrics,
         running.log,

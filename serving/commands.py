@@ -38,14 +38,28 @@ def serve(
     from infra.logs import log_to_stderr
     from serving import fleet, server, sound
 
-    log_to_stderr(ctx.obj)
-    domain = domain_of(ctx.obj)
+    settings = ctx.obj
+    log_to_stderr(settings)
+    domain = domain_of(settings)
     if not checked:
-        sound.check_learners(ctx.obj.domain)
+        sound.check_learners(settings.domain)
+        settings = _placed(settings)
     if processes > 1:
-        fleet.run(ctx.obj, processes)
+        fleet.run(settings, processes)
     else:
-        server.serve(ctx.obj, domain, share_port)
+        server.serve(settings, domain, share_port)
+
+
+def _placed(settings: Settings) -> Settings:
+    """The settings with a port that is known, told to the stack whose endpoint has ended."""
+    from infra.processes import free_port
+    from infra.stack import ENDPOINT
+    from infra.stack_file import take_place
+
+    placed = settings.model_copy(update={"http_port": settings.http_port or free_port()})
+    url = f"http://{placed.http_host}:{placed.http_port}"
+    take_place(placed, ENDPOINT, f"{url}/metrics", url)
+    return placed
 
 
 def stream(ctx: typer.Context) -> None:

@@ -27,7 +27,8 @@ from infra import inspection, signals
 from infra.kafka import LogError
 from infra.producing import write_truth
 from infra.settings import Settings, alone
-from infra.stack import BROKER, REDIS, Stack, recorded
+from infra.stack import BROKER, REDIS, Stack
+from infra.stack_file import recorded
 from infra.terminal import utc
 from online_models.learners import make_all
 from schemas import domains

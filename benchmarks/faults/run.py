@@ -30,7 +30,8 @@ from benchmarks.load.plan import Plan, Record
 from benchmarks.machine import Machine, facts
 from benchmarks.own_stack import Prepared
 from infra import inspection
-from infra.stack import BROKER, StackError, recorded
+from infra.stack import BROKER, StackError
+from infra.stack_file import recorded
 
 CHAOS = "chaos"
 _WARM_S, _REST_S = 3.0, 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 import urllib.request
@@ -16,6 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.workloads import visits
 from flows.run import run
 from infra import metrics
+from infra.settings import STACK_FILE
+from infra.stack_file import alive
 from tests.flows.logs import Log, ask
 
 DASHBOARD = Path(__file__).parents[2] / "infra/grafana/dashboards/headrace.json"
@@ -84,6 +87,18 @@ def test_a_flow_tells_all_that_is_promised_of_it(log: Log) -> None:
         place = (flow, "0", log.domain.topic(stream))  # in the order of the labels' names
         assert found["headrace_lag_records"][place] == 0
         assert found["headrace_lag_event_seconds"][place] == 0
+
+
+def test_a_flow_that_is_started_again_tells_the_stack_where_its_metrics_are(log: Log) -> None:
+    ended = {"name": "features", "pid": 2**22, "started": 1.0, "log": "old.log"}
+    log.settings.home.mkdir(parents=True, exist_ok=True)
+    (log.settings.home / STACK_FILE).write_text(json.dumps({"processes": [ended]}))
+    log.write("events", "visit", visits(50), key="user")
+    run("features", log.settings, until_end=True, domain=log.domain)
+    (running,) = alive(log.settings.home)
+    assert running.pid == os.getpid()
+    with urllib.request.urlopen(str(running.metrics), timeout=10) as answer:
+        assert b"headrace_events_total" in answer.read()
 
 
 def test_lag_is_told_in_records_and_in_event_time(log: Log) -> None:

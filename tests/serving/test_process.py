@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from infra import processes, topics
-from infra.settings import Settings, child_environment
-from infra.stack import Stack
+from infra.settings import STACK_FILE, Settings, child_environment
+from infra.stack import ENDPOINT, Stack
+from infra.stack_file import alive
 from schemas import domains
 from tests.serving.endpoints import Live, Load, question, running, until
 
@@ -50,6 +52,25 @@ def alone(tmp_path: Path) -> tuple[Settings, int, int]:
         http_port=http_port,
     )
     return settings, broker, redis
+
+
+def test_started_by_hand_it_takes_the_place_of_the_stacks_that_has_ended(
+    alone: tuple[Settings, int, int], tmp_path: Path
+) -> None:
+    settings = alone[0].model_copy(update={"http_port": 0})
+    ended = {"name": ENDPOINT, "pid": 2**22, "started": 1.0, "log": "old.log"}
+    settings.home.mkdir()
+    (settings.home / STACK_FILE).write_text(json.dumps({"processes": [ended]}))
+    command = [sys.executable, "-m", "headrace", "serve"]
+    child = processes.start(command, tmp_path / "log", environment=child_environment(settings))
+    try:
+        until(lambda: bool(alive(settings.home)))
+        (running,) = alive(settings.home)
+    finally:
+        processes.stop(child)
+    assert running.pid == child.pid
+    assert running.metrics == f"{settings.endpoint}/metrics"
+    assert settings.endpoint != f"http://127.0.0.1:{settings.http_port}"
 
 
 def test_it_is_not_ready_until_redis_answers_and_the_models_are_read(
