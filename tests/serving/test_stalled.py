@@ -68,3 +68,16 @@ def test_what_is_half_sent_is_given_up_and_what_is_whole_is_not(
     assert found["refused before it was whole"].startswith(b"HTTP/1.1 405 ")
     assert (found["head"], found["silence"]) == (b"", b"")
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+def test_a_connection_on_which_nothing_more_is_asked_is_closed(address: tuple[str, int]) -> None:
+    """Not before uvicorn would, which waits for 5 s, and at the next look, once a second."""
+    asked = HEAD + b"content-length: 1\r\n\r\n{"
+    with socket.create_connection(address, 20) as idle:
+        for pause in (0.0, 4.0):
+            time.sleep(pause)
+            idle.sendall(asked)
+            assert idle.recv(65_536).startswith(b"HTTP/1.1 400 ")
+        began = time.monotonic()
+        assert _all(idle) == b""
+        assert 4.5 < time.monotonic() - began < 10
