@@ -57,6 +57,9 @@ class Alike:
 def _answer(url: str, body: bytes) -> dict[str, Any]:
     data = body.replace(SLOT, b"alike")
     sent = urllib.request.Request(url, data, {"content-type": "application/json"})
-    with urllib.request.urlopen(sent, timeout=10) as answer:
-        told: dict[str, Any] = msgspec.json.decode(answer.read())
+    try:
+        with urllib.request.urlopen(sent, timeout=10) as answer:
+            told: dict[str, Any] = msgspec.json.decode(answer.read())
+    except OSError as fault:
+        raise PeerError(f"{url} gives no answer: {fault}") from fault
     return told

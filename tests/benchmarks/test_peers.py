@@ -19,13 +19,14 @@ from benchmarks.latency.confidence import Decision
 from benchmarks.latency.results import Found, Probe
 from benchmarks.latency.results import Options as LatencyOptions
 from benchmarks.machine import facts
-from benchmarks.peers import compare, goals, ratios, report, run
+from benchmarks.peers import alike, compare, goals, ratios, report, run
 from benchmarks.peers.run import Options, Peers, Turn
 from benchmarks.peers.setup import Peer, PeerError
 from benchmarks.storing import load, save
 from benchmarks.streams import peers as streaming
 from benchmarks.streams.results import Options as StreamOptions
 from benchmarks.streams.results import Turn as StreamTurn
+from infra import processes
 
 Measure = Callable[..., Peers]
 CLOSED = {"headrace": 6_000.0, "echo": 24_000.0, "fastapi": 1_500.0}
@@ -244,3 +245,9 @@ def test_a_peer_that_answers_wrong_under_load_fails_by_name(
     monkeypatch.setattr("benchmarks.latency.search.search", lambda *_, **__: searched)
     with pytest.raises(PeerError, match="liar under load: 1 wrong answers to 100 requests"):
         run._highest(peer, "http://nobody/", asked, 100.0, given, 0)
+
+
+def test_a_peer_that_has_gone_away_is_named() -> None:
+    url = f"http://127.0.0.1:{processes.free_port()}/predict"
+    with pytest.raises(PeerError, match=f"{url} gives no answer: .*refused"):
+        alike._answer(url, b"{}")

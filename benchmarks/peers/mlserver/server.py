@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 here = Path(__file__).parent
 folder = Path(tempfile.mkdtemp(prefix="mlserver-", dir=Path(os.environ["SPEC"]).parent))
 port = int(os.environ["PORT"])
+with socket.socket() as first, socket.socket() as second:
+    first.bind(("127.0.0.1", 0))
+    second.bind(("127.0.0.1", 0))
+    grpc, metrics = first.getsockname()[1], second.getsockname()[1]
 (folder / "settings.json").write_text(
     json.dumps(
         {
             "http_port": port,
-            "grpc_port": port + 1,
-            "metrics_port": port + 2,
+            "grpc_port": grpc,
+            "metrics_port": metrics,
             "parallel_workers": 0,
             "debug": False,
             "access_logs": False,
