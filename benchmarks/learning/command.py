@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchmarks.arguments import folder, settings_of
 from benchmarks.storing import save
+from infra import terminal
 from infra.arguments import number
 
 _FAILED = 1
@@ -52,6 +53,6 @@ def learning(
     except (speed.UnknownLearner, NoSuchData) as error:
         raise typer.BadParameter(str(error)) from error
     save(result, out / "learning.json")
-    console.print(speeds.told(result), soft_wrap=False)
+    terminal.out.print(speeds.told(result))
     console.print(f"kept in {out}/")
     raise typer.Exit(_FAILED if result.misses() else 0)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from benchmarks.arguments import folder, named, settings_of
 from benchmarks.storing import save
+from infra import terminal
 from infra.arguments import number
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _measure_streams(options: Options, environments: Path, out: Path) -> None:
         console.print(f"FAILED: {error}", style="bold red", markup=False)
         raise typer.Exit(_FAILED) from error
     save(found, out / "streams.json")
-    console.print(report.told(found), soft_wrap=False)
+    terminal.out.print(report.told(found))
     pictures.draw(found, out / "streams.png")
     console.print(f"kept in {out}/")
     raise typer.Exit(_FAILED if found.missing or goals.misses(found) else 0)

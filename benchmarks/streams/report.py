@@ -47,8 +47,11 @@ def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
     table = Table(title=f"{_TITLES[part]}, {result.options.rounds} turns")
     ratio = ("first ÷ this", "by CPU") if part in FIRST else ()
     wanted = goals.of_peers(turns) if part == "peers" else {}
-    for name in ("", "records", "records/s", "CPU µs", *ratio, *["goal"] * bool(wanted)):
-        table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
+    table.add_column("", min_width=14)
+    for name in ("records", "records/s", "CPU µs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in (*ratio, *["goal"] * bool(wanted)):
+        table.add_column(name, justify="right", overflow="fold")
     for name in dict.fromkeys(who(turn) for turn in turns):
         mine = [turn for turn in turns if who(turn) == name]
         title = result.titles.get(name, name) if part == "peers" else name

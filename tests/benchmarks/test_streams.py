@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks import commands
@@ -22,7 +23,7 @@ from benchmarks.streams.results import Memory, Options, Streams, Turn, WrongOutp
 from benchmarks.streams.stack import stack
 from benchmarks.workloads import asked_visits, taught_domain, visits
 from flows.sampling import key_of
-from infra import inspection, topics
+from infra import inspection, terminal, topics
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
@@ -174,8 +175,8 @@ def test_what_was_promised_is_told_beside_what_was_found_and_a_miss_fails(
     missed = "missed: features ÷ quix: 3.", "missed: memory of 1,000,000 entities ÷ raw tiles: 2.10"
     for found, code in ((kept, 0), (slow, 1), (large, 1)):
         monkeypatch.setattr("benchmarks.streams.run.run", lambda *_, found=found: found)
-        given = ["streams", "--out", str(tmp_path)]
-        ran = CliRunner().invoke(commands.app, given, env={"COLUMNS": "140"})
+        monkeypatch.setattr(terminal, "out", Console(width=140))
+        ran = CliRunner().invoke(commands.app, ["streams", "--out", str(tmp_path)])
         assert ran.exit_code == code, ran.output
         assert "≥ 0.6: met" in ran.output
         assert [line in ran.output for line in missed] == [found is slow, found is large]
