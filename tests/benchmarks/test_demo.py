@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from infra import topics
@@ -20,6 +19,7 @@ from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
 from schemas import domains
+from tests.benchmarks.left_over import left_in
 
 COMMAND = [sys.executable, "-m", "headrace", "demo", "--step", "60"]
 
@@ -34,16 +34,6 @@ def _start(folder: Path, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-
-def _left(folder: Path) -> list[str]:
-    """Command lines of the processes that work in a folder or on it."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        told = f"{process.info['cmdline']} {(process.info['environ'] or {}).get('HEADRACE_HOME')}"
-        if str(folder) in told and process.pid != os.getpid():
-            found.append(told)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +59,7 @@ def test_it_leaves_its_report_and_nothing_else(run: tuple[Path, str]) -> None:
         "report.png",
     }
     assert (folder / "told/report.png").read_bytes().startswith(b"\x89PNG")
-    assert _left(folder) == []
+    assert left_in(folder) == []
 
 
 def test_the_report_adds_up(run: tuple[Path, str]) -> None:
@@ -124,7 +114,7 @@ def test_ctrl_c_stops_it_cleanly_at_any_moment(tmp_path: Path, moment: str, wait
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert _left(tmp_path) == []
+    assert left_in(tmp_path) == []
     assert {path.name for path in tmp_path.iterdir()} <= {"reports"}
 
 
@@ -149,4 +139,4 @@ def test_a_broker_with_records_of_an_earlier_run_is_refused(
     assert process.returncode == 1
     assert re.search(r"flights\.\S+ on \S+ has \d+ records", said.replace("\n", " "))
     assert "Traceback" not in said
-    assert _left(tmp_path) == []
+    assert left_in(tmp_path) == []

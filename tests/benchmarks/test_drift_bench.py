@@ -8,7 +8,6 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from benchmarks.drift.worlds import EPOCH, Stream, payments_stream
 from benchmarks.machine import facts
 from benchmarks.storing import load, save
 from schemas.declare import DAY, Drift
+from tests.benchmarks.left_over import left_of_session
 
 DETECTED = (bench.HEADRACE, bench.ALWAYS, bench.NEVER)
 
@@ -225,17 +225,6 @@ def test_workers_end_with_who_started_them(tmp_path: Path) -> None:
         assert begun.stdout.readline()
         begun.kill()
     deadline = time.monotonic() + 20
-    while (left := _of_session(begun.pid)) and time.monotonic() < deadline:
+    while (left := left_of_session(begun.pid)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
-
-
-def _of_session(leader: int) -> list[int]:
-    """Processes that were started, at any remove, by the leader of a session."""
-    out = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == leader and fields[0] != "Z":
-                out.append(int(stat.parent.name))
-    return out

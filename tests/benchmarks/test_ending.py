@@ -16,17 +16,8 @@ import pytest
 
 from benchmarks import ending
 from benchmarks.faults import run as chaos
+from tests.benchmarks.left_over import left_in
 from tests.benchmarks.test_latency import BODIES
-
-
-def left(folder: Path) -> list[str]:
-    """Command lines of the processes that work on a folder."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        told = f"{process.info['cmdline']} {(process.info['environ'] or {}).get('HEADRACE_HOME')}"
-        if str(folder) in told and process.pid != os.getpid():
-            found.append(told)
-    return found
 
 
 def test_sigterm_takes_away_a_stack_that_is_being_started(tmp_path: Path) -> None:
@@ -46,7 +37,7 @@ def test_sigterm_takes_away_a_stack_that_is_being_started(tmp_path: Path) -> Non
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
-    assert left(tmp_path) == []
+    assert left_in(tmp_path) == []
 
 
 def test_only_the_first_signal_interrupts() -> None:
