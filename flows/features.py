@@ -19,7 +19,7 @@ from infra.feature_store import FeatureStore
 from online_models.features.layout import layouts_of
 
 BATCH = 4_000
-"""Records that share the cost of eight writes to Redis when the flow has to catch up. Live batches
+"""Records that share the cost of a write to Redis when the flow has to catch up. Live batches
 are what has arrived, a handful."""
 
 
@@ -72,7 +72,9 @@ def flow(reading: Reading) -> Dataflow:
     dead = op.flat_map("bury", decoded, steps.bury)  # Outgoing
     op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
     updates = op.flat_map("split", decoded, steps.split)  # (shard, ShardUpdate)
-    op.output("tiles", updates, TileSink(store, steps.layouts, partitions, reading.domain.horizon))
+    horizon = reading.domain.horizon
+    sink = TileSink(store, steps.layouts, partitions, horizon, reading.workers)
+    op.output("tiles", updates, sink)
     return dataflow
 
 

@@ -42,8 +42,8 @@ class Reading:
     """How a flow reads: from what, until when, and under which name its metrics stand.
 
     `batch` is the most records that make an item, `rest` how long a source with nothing to read
-    lets the flow rest. `examples_end` is known once the join has ended: the offset up to which
-    there are examples.
+    lets the flow rest, `workers` how many workers of all processes share it. `examples_end` is
+    known once the join has ended: the offset up to which there are examples.
     """
 
     settings: Settings
@@ -53,6 +53,7 @@ class Reading:
     until_end: bool = False
     batch: int = BATCH
     rest: timedelta = PATIENT_IDLE
+    workers: int = 1
     stop: Stop = field(default_factory=Stop)
     examples_end: int | None = None
     _reader: Reader = field(init=False, repr=False)

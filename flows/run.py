@@ -83,10 +83,12 @@ def run(
     topics.check(settings, domain)  # told here, it needs no traceback
     flow = FLOWS[name]
     most = batch or flow.batch
-    reading = Reading(settings, domain, registry(settings), name, until_end, most, flow.rest)
+    index, addresses = process if process else (None, None)
+    all_workers = workers * len(addresses or [None])
+    known = registry(settings)
+    reading = Reading(settings, domain, known, name, until_end, most, flow.rest, all_workers)
     dataflow = flow.make(reading)
     config = RecoveryConfig(str(_store(settings, domain, name))) if recovery else None
-    index, addresses = process if process else (None, None)
     port = metrics.serve_metrics(settings.metrics_port)
     stack_file.take_place(settings, name, f"http://127.0.0.1:{port}/metrics")
     log.info("flow %s of %s, metrics on port %d", name, domain.name, port)

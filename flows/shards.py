@@ -41,6 +41,7 @@ class ShardUpdate(NamedTuple):
     `newest` is the newest event time in the batch.
     """
 
+    shard: int
     partition: int
     start: int
     next: int
@@ -81,13 +82,15 @@ class Sharding:
     ) -> list[tuple[str, ShardUpdate]]:
         """Shard number and update, for every shard; events must be in the order of offsets."""
         newest = newest_of(good)
-        updates = [ShardUpdate(partition, start, next_, newest, []) for _ in range(SHARDS)]
+        updates = [
+            ShardUpdate(shard, partition, start, next_, newest, []) for shard in range(SHARDS)
+        ]
         for event, records, offsets in good:
             for entity, places in self._touches.get(event, ()):
                 for shard, rows in enumerate(_spread(places, records, offsets)):
                     if rows:
                         updates[shard].groups.append(Group(entity, event, *zip(*rows, strict=True)))
-        return [(str(shard), update) for shard, update in enumerate(updates)]
+        return [(str(update.shard), update) for update in updates]
 
 
 def newest_of(good: Sequence[Columns]) -> int:

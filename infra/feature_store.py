@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import redis
 import redis.asyncio
@@ -59,6 +59,15 @@ def progress_name(domain: str, generation: str, shard: int) -> str:
     return f"hr:{{{domain}:{generation}:{shard}}}:progress"
 
 
+class ShardWrite(NamedTuple):
+    """What a shard becomes: its touched blobs, and its progress in place of the `expected` one."""
+
+    shard: int
+    blobs: Mapping[EntityKey, bytes]
+    progress: Sequence[int]
+    expected: Sequence[int] | None
+
+
 class FeatureStore:
     """Reads and writes a generation's state; for flows and commands, blocking."""
 
@@ -103,23 +112,26 @@ class FeatureStore:
         progress: Sequence[int],
         expected: Sequence[int] | None,
     ) -> bool:
-        """Writes blobs and progress in one step if the store's progress is the expected one.
+        """Writes one shard, see `write_all`."""
+        return self.write_all([ShardWrite(shard, blobs, progress, expected)])[0]
 
-        False, with nothing written, where another writer is ahead: reload the shard. Raises
-        StoreWentBack where the store is behind, ValueError for a blob of another shard.
+    def write_all(self, writes: Sequence[ShardWrite]) -> list[bool]:
+        """Writes shards in one round trip, each in one step if its progress is the expected one.
+
+        False, with nothing of it written, for a shard where another writer is ahead: reload it.
+        Raises StoreWentBack where the store is behind, ValueError for a blob of another shard.
         """
-        names = [progress_name(self._domain.name, self._generation, shard)]
-        for entity, key in blobs:
-            if shard_of(entity, key) != shard:
-                raise ValueError(f"{entity} {key} is of shard {shard_of(entity, key)}, not {shard}")
-            names.append(blob_name(self._domain.name, self._generation, entity, key))
-        before, after = _pack(expected or ()), _pack(progress)
-        arguments = [before, after, self._domain.horizon, *blobs.values()]
-        found = self._redis.eval(_SCRIPT, len(names), *names, *arguments)
-        if found is None:
-            return True
-        self._refuse_older(shard, _unpack(cast(bytes, found)), expected)
-        return False
+        with self._redis.pipeline(transaction=False) as pipe:
+            for write in writes:
+                names = self._names(write)
+                before, after = _pack(write.expected or ()), _pack(write.progress)
+                arguments = [before, after, self._domain.horizon, *write.blobs.values()]
+                pipe.execute_command("EVAL", _SCRIPT, len(names), *names, *arguments)
+            found = pipe.execute()
+        for (shard, _, _, expected), other in zip(writes, found, strict=True):
+            if other is not None:
+                self._refuse_older(shard, _unpack(cast(bytes, other)), expected)
+        return [other is None for other in found]
 
     def ping(self) -> None:
         """Raises redis.RedisError where Redis does not answer."""
@@ -128,6 +140,15 @@ class FeatureStore:
     def close(self) -> None:
         """Closes the connections."""
         self._redis.close()
+
+    def _names(self, write: ShardWrite) -> list[str]:
+        shard = write.shard
+        names = [progress_name(self._domain.name, self._generation, shard)]
+        for entity, key in write.blobs:
+            if shard_of(entity, key) != shard:
+                raise ValueError(f"{entity} {key} is of shard {shard_of(entity, key)}, not {shard}")
+            names.append(blob_name(self._domain.name, self._generation, entity, key))
+        return names
 
     def _refuse_older(
         self, shard: int, found: tuple[int, ...] | None, expected: Sequence[int] | None

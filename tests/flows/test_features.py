@@ -7,7 +7,7 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from flows.features import Steps
 from flows.reading import Reading
 from flows.run import run, store_path
 from flows.sources import EventBatch
-from flows.tile_sink import Shard
-from infra.feature_store import SHARDS, EntityKey, FeatureStore, shard_of
+from flows.tiles import Shards
+from infra.feature_store import SHARDS, EntityKey, FeatureStore, ShardWrite, shard_of
 from infra.kafka import Raw, read_topic
 from infra.settings import Settings
 from online_models.features.blobs import read_blob
@@ -155,27 +155,24 @@ class Watched:
 
     def __init__(self) -> None:
         self.blobs: dict[EntityKey, bytes] = {}
-        self.at: tuple[int, ...] | None = None
+        self.at: dict[int, tuple[int, ...]] = {}
         self.writes: list[dict[EntityKey, bytes]] = []
 
     def read(self, keys: Sequence[EntityKey]) -> list[bytes | None]:
         return [self.blobs.get(key) for key in keys]
 
     def progress(self, shard: int) -> tuple[int, ...] | None:
-        return self.at
+        return self.at.get(shard)
 
-    def write(
-        self,
-        shard: int,
-        blobs: Mapping[EntityKey, bytes],
-        progress: Sequence[int],
-        expected: Sequence[int] | None,
-    ) -> bool:
-        if self.at != expected:
+    def write_all(self, writes: Sequence[ShardWrite]) -> list[bool]:
+        return [self._write(write) for write in writes]
+
+    def _write(self, write: ShardWrite) -> bool:
+        if self.at.get(write.shard) != write.expected:
             return False
-        self.writes.append(dict(blobs))
-        self.blobs.update(blobs)
-        self.at = tuple(progress)
+        self.writes.append(dict(write.blobs))
+        self.blobs.update(write.blobs)
+        self.at[write.shard] = tuple(write.progress)
         return True
 
 
@@ -197,12 +194,12 @@ def test_of_an_entity_only_the_newest_record_of_a_batch_is_written(log: Log) -> 
     events = [visit("a", START + i) for i in range(50)] + [visit("b", START)]
     store = Watched()
     number = shard_of("user", "a")
-    shard = Shard(store, steps.layouts, number, 1, log.domain.horizon)
+    shard = Shards(store, steps.layouts, [number], 1, log.domain.horizon)
     updates = [batch(log, steps, events, 0)[number], batch(log, steps, events, len(events))[number]]
     shard.take(updates)
     [written] = store.writes
     assert Counter(key for _, key in written)["a"] == 1
-    assert store.at == (2 * len(events),)
+    assert store.at == {number: (2 * len(events),)}
     shard.take(updates)
     assert len(store.writes) == 1
 
@@ -217,8 +214,8 @@ def test_two_writers_of_a_shard_end_where_one_ends(log: Log, seed: int) -> None:
     number = draw.randrange(SHARDS)
     alone, contended = Watched(), Watched()
 
-    def writer(store: Watched) -> Shard:
-        return Shard(store, steps.layouts, number, 1, log.domain.horizon)
+    def writer(store: Watched) -> Shards:
+        return Shards(store, steps.layouts, [number], 1, log.domain.horizon)
 
     one = writer(alone)
     for each in batches:
@@ -234,6 +231,29 @@ def test_two_writers_of_a_shard_end_where_one_ends(log: Log, seed: int) -> None:
     assert contended.blobs == alone.blobs
     assert contended.at == alone.at
     assert len(contended.writes) == len(batches)
+
+
+def test_of_shards_that_are_written_together_only_those_are_refused_that_another_wrote(
+    log: Log,
+) -> None:
+    steps = Steps(log.reading("features"))
+    events = list(visits(120, 1))
+    first, second = batch(log, steps, events[:60], 0), batch(log, steps, events[60:], 60)
+    alone, contended = Watched(), Watched()
+
+    def writer(store: Watched, numbers: Sequence[int] = range(SHARDS)) -> Shards:
+        return Shards(store, steps.layouts, numbers, 1, log.domain.horizon)
+
+    one = writer(alone)
+    one.take(copy.deepcopy(first))
+    one.take(copy.deepcopy(second))
+    late = writer(contended)
+    writer(contended, [2]).take([copy.deepcopy(first[2])])
+    late.take(copy.deepcopy(first))
+    late.take(copy.deepcopy(second))
+    assert contended.blobs == alone.blobs
+    assert contended.at == alone.at
+    assert len(contended.writes) == 2 * SHARDS
 
 
 def test_two_flows_at_once_on_one_generation_end_where_one_ends(log: Log) -> None:
