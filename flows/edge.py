@@ -36,6 +36,7 @@ class Edge:
         for message in self._client.consume(100, 0):
             if message.error() is None:
                 self._newest = raw_of(message)
+                self._client.unassign()  # else it would read all that comes
         if time.monotonic() - self._asked >= EVERY:
             self._asked = time.monotonic()
             self._client.assign([TopicPartition(*self._place, end - 1)])

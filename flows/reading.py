@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from flows.fetcher import Fetcher
 from flows.merge import Records
 from flows.tail import ANEW, Position, Tail
 from infra import kafka, metrics
@@ -57,6 +59,7 @@ class Reading:
     stop: Stop = field(default_factory=Stop)
     examples_end: int | None = None
     _reader: Reader = field(init=False, repr=False)
+    _fetchers: dict[tuple[int, int], Fetcher] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self._reader = Reader({**CORE, **self.domain.schemas}, self.registry.schema)
@@ -65,7 +68,7 @@ class Reading:
         """A reader of one partition of one of the domain's topics."""
         wait_ms = FETCH_WAIT_MS if stream == "events" else PATIENT_FETCH_WAIT_MS
         topic, live = self.domain.topic(stream), not self.until_end
-        return Tail(self.settings, topic, partition, start, wait_ms, live)
+        return Tail(self.settings, self._fetcher(wait_ms), topic, partition, start, live)
 
     def partitions(self, stream: str) -> range:
         """The partitions of one of the domain's topics."""
@@ -91,6 +94,13 @@ class Reading:
     def decoder(self, schemas: Mapping[str, Schema]) -> Decoder:
         """A decoder of records, by name."""
         return Decoder(schemas, self.registry, self.flow, self.domain.earliest)
+
+    def _fetcher(self, wait_ms: int) -> Fetcher:
+        """The client of this thread, a worker's, for fetches of that patience."""
+        of = (threading.get_ident(), wait_ms)
+        if of not in self._fetchers:
+            self._fetchers[of] = Fetcher(self.settings, wait_ms)
+        return self._fetchers[of]
 
     def gauge(self, tail: Records, taken: Sequence[Raw]) -> None:
         """Tells the metrics how far behind a tail is, in records and in event time."""

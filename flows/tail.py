@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 from zlib import crc32
 
-from confluent_kafka import TopicPartition
-
 from flows.edge import Edge
+from flows.fetcher import Fetcher
 from infra import kafka
 from infra.kafka import OffsetLost, Raw, raw_of
 from infra.settings import Settings
@@ -41,28 +39,27 @@ class Tail:
 
     Starts at `start`, at the oldest record when that is None or 0. Raises OffsetLost when the log
     does not hold the record before `start`, LogReplaced when it holds another one: going on would
-    silently skip records. `wait_ms` is how long the broker may hold a fetch that finds nothing.
+    silently skip records.
 
-    A partition into which something is written more often than that never tells its end: no fetch
-    finds nothing. A `live` one is at its end as well when all is taken that the last fetch knew of.
+    A partition into which something is written more often than a fetch is answered never tells its
+    end: no fetch finds nothing. A `live` one is at its end as well when all is taken that the last
+    fetch knew of.
     """
 
     def __init__(
         self,
         settings: Settings,
+        fetcher: Fetcher,
         topic: str,
         partition: int,
         start: Position | None = None,
-        wait_ms: int = 40,
         live: bool = False,
     ) -> None:
         self.topic, self.partition = topic, partition
+        self._place = (topic, partition)
         self._live = live
         self._settings = settings
-        self._consumer = kafka.consumer(
-            settings,
-            **{"queued.max.messages.kbytes": 16 * 1024, "fetch.wait.max.ms": wait_ms},
-        )
+        self._fetcher = fetcher
         self._edge = Edge(settings, topic, partition)
         self.position = self._begin(start)
         self.at_end = False
@@ -70,7 +67,7 @@ class Tail:
     def take(self, limit: int) -> list[Raw]:
         """Up to `limit` records that have arrived; never waits. Raises LogError."""
         records = []
-        for message in self._consumer.consume(limit, 0):
+        for message in self._fetcher.take(self._place, limit):
             if message.error() is None:
                 records.append(raw_of(message))
                 self.at_end = False
@@ -79,33 +76,30 @@ class Tail:
                 self.at_end = True
         if records:
             self.position = Position(records[-1].offset + 1, mark_of(records[-1]))
-            self.at_end = self.at_end or (self._live and self.position.offset >= self._end())
+            self.at_end = self.at_end or (
+                self._live and self.position.offset >= self._fetcher.end(self._place)
+            )
         return records
 
     def lag(self) -> int:
         """Records of the partition that have not been taken, as far as the broker has told."""
-        return 0 if self.at_end else max(0, self._end() - self.position.offset)
+        return 0 if self.at_end else max(0, self._fetcher.end(self._place) - self.position.offset)
 
     def newest(self) -> Raw | None:
         """The partition's newest record, None where it is not known yet; never waits."""
-        return self._edge.newest(self._end())
+        return self._edge.newest(self._fetcher.end(self._place))
 
     def close(self) -> None:
         """Leaves the broker."""
         self._edge.close()
-        self._consumer.close()
-
-    def _end(self) -> int:
-        """The offset after the newest record, as far as the broker has told."""
-        place = TopicPartition(self.topic, self.partition)
-        return int(self._consumer.get_watermark_offsets(place, cached=True)[1])
+        self._fetcher.end_reading(self._place)
 
     def _begin(self, start: Position | None) -> Position:
-        oldest, _ = kafka.watermarks(self._consumer, self._settings, self.topic, self.partition)
+        oldest = self._fetcher.oldest(self._place)
         if start is None or start.offset == 0:
-            self._assign(oldest)
+            self._fetcher.begin(self._place, oldest)
             return Position(oldest)
-        self._assign(max(start.offset - 1, oldest))
+        self._fetcher.begin(self._place, max(start.offset - 1, oldest))
         if start.offset == oldest:
             return start  # retention has just taken the record before it
         before = self._first(start)
@@ -115,18 +109,11 @@ class Tail:
             raise LogReplaced(self._complaint(start, "it holds another record there"))
         return Position(start.offset, mark_of(before))
 
-    def _assign(self, offset: int) -> None:
-        self._consumer.assign([TopicPartition(self.topic, self.partition, offset)])
-
     def _first(self, start: Position) -> Raw:
         """The first record from the assigned offset on; some brokers say nothing past the end."""
-        deadline = time.monotonic() + self._settings.wait_s
-        while time.monotonic() < deadline:
-            message = self._consumer.poll(0.1)
-            if message is not None:
-                if kafka.check(message, self._settings):
-                    return raw_of(message)
-                break
+        message = self._fetcher.wait(self._place, self._settings.wait_s)
+        if message is not None and kafka.check(message, self._settings):
+            return raw_of(message)
         raise OffsetLost(self._complaint(start, "it ends before"))
 
     def _complaint(self, start: Position, found: str) -> str:

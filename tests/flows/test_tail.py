@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from flows.fetcher import Fetcher
 from flows.tail import Tail
 from tests.flows.logs import Log
 
@@ -15,7 +16,7 @@ WAIT_MS = 100
 def test_a_live_partition_is_at_its_end_although_it_never_rests(log: Log) -> None:
     log.write_bytes("labels", [b"first"], b"key")
     ((topic, partition),) = log.sender.positions
-    tail = Tail(log.settings, topic, partition, wait_ms=WAIT_MS, live=True)
+    tail = Tail(log.settings, Fetcher(log.settings, WAIT_MS), topic, partition, live=True)
     ends: list[bool] = []
     while tail.position.offset < RECORDS:
         log.write_bytes("labels", [b"next"], b"key")
