@@ -24,6 +24,14 @@ for each in (latency, freshness, chaos, streams, learning, peers, drift, routing
     app.command()(each)
 
 
+@app.callback()
+def measuring(ctx: typer.Context) -> None:
+    """Whatever ends a benchmark, it leaves no process and no folder behind."""
+    from benchmarks import ending
+
+    ctx.with_resource(ending.as_by_ctrl_c())
+
+
 @app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="A result's JSON.")],

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import ending
 from benchmarks.freshness import learned
 from benchmarks.freshness.delays import FreshnessError, wait
 from benchmarks.traffic import Events
@@ -40,11 +39,9 @@ def own_stack(
 ) -> Iterator[Prepared]:
     """Broker, Redis, flows and endpoint in a folder of their own that is deleted with them.
 
-    SIGTERM raises KeyboardInterrupt meanwhile, as Ctrl-C does, so that nothing is left behind.
-
     `events` go on where the first ones ended, once entered as a context. `changes` are settings.
     """
-    with ending.as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="headrace-bench-") as home:
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as home:
         own = alone(settings, Path(home), **changes)
         domain = domain_of(own)
         with Stack(own) as stack:

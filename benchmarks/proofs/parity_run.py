@@ -6,7 +6,6 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks import ending
 from benchmarks.demo.replay import Replay, ReplayError
 from benchmarks.proofs.parity import PATIENCE, Parity, check
 from infra.settings import Settings, alone, domain_of
@@ -55,7 +54,6 @@ def own(
     stream = list(load(settings.domain).replay(days, start, seed))
     requests = {each.record["id"]: each.record for each in stream if each.stream == "requests"}
     with (
-        ending.as_by_ctrl_c(),
         tempfile.TemporaryDirectory(prefix="headrace-parity-") as home,
         Stack(alone(settings, Path(home)), flows=_FLOWS) as stack,
     ):

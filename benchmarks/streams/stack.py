@@ -10,7 +10,6 @@ from typing import Any
 
 import redis
 
-from benchmarks import ending
 from infra import processes, topics
 from infra.registry import registry
 from infra.sending import Sender
@@ -21,7 +20,7 @@ from schemas.declare import Domain
 @contextmanager
 def stack(partitions: int = 1, domain: str = "visits") -> Iterator[Settings]:
     """Starts both in a folder that goes with them; gives the settings that lead there."""
-    with ending.as_by_ctrl_c(), tempfile.TemporaryDirectory(prefix="headrace-streams-") as folder:
+    with tempfile.TemporaryDirectory(prefix="headrace-streams-") as folder:
         home = Path(folder)
         port, redis_port = processes.free_port(), processes.free_port()
         broker = processes.start_broker(port, home / "broker.log")

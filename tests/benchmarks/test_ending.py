@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -16,28 +17,87 @@ import pytest
 
 from benchmarks import ending
 from benchmarks.faults import run as chaos
-from tests.benchmarks.left_over import left_in
+from tests.benchmarks.left_over import left_in, left_of_session
 from tests.benchmarks.test_latency import BODIES
 
+Told = Callable[[list[str], Callable[[], object]], str]
 
-def test_sigterm_takes_away_a_stack_that_is_being_started(tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headrace", "bench", "freshness", "--out", str(tmp_path / "bench")],
-        env={**environment, "TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+
+@pytest.fixture
+def told_to_end(tmp_path: Path) -> Told:
+    """Sends SIGTERM to a Python once it has `begun`; gives what it said.
+
+    Checks that it ended as by Ctrl-C and left neither a process nor a folder.
+    """
+
+    def end(arguments: list[str], begun: Callable[[], object]) -> str:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADRACE_")}
+        with subprocess.Popen(
+            [sys.executable, *arguments],
+            env={**environment, "TMPDIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                while not begun():
+                    assert process.poll() is None, process.communicate()[0]
+                    time.sleep(0.02)
+                process.send_signal(signal.SIGTERM)
+                said, _ = process.communicate(timeout=30)
+            finally:
+                process.kill()
+        deadline = time.monotonic() + 5
+        while (left := left_of_session(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert left == []
+        assert left_in(tmp_path) == []
+        assert [each for each in tmp_path.iterdir() if each.is_dir()] == []
+        assert process.returncode in (130, -signal.SIGINT), said
+        return said
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [("freshness", "headrace-bench-*"), ("streams --year", "headrace-year-*")],
+)
+def test_sigterm_takes_away_a_stack_that_is_being_started(
+    told_to_end: Told, tmp_path: Path, command: str, folder: str
+) -> None:
+    said = told_to_end(
+        ["-m", "headrace", "bench", *command.split(), "--out", str(tmp_path / "bench")],
+        lambda: list(tmp_path.glob(f"{folder}/stack.json")),
     )
-    while not list(tmp_path.glob("headrace-bench-*/stack.json")):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert list(tmp_path.iterdir()) == []
-    assert left_in(tmp_path) == []
+
+
+def test_sigterm_ends_the_load_on_what_was_not_started_here(
+    told_to_end: Told, tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    bodies = tmp_path / "bodies"
+    bodies.write_text('{"id": "{id}"}\n')
+    options = ["--url", serve("constant"), "--rate", "20", "--body-file", str(bodies)]
+    said = told_to_end(
+        ["-m", "headrace", "bench", "latency", *options, "--out", str(tmp_path / "bench")],
+        lambda: any("benchmarks.load" in told for told in left_in(tmp_path)),
+    )
+    assert "Traceback" not in said
+
+
+def test_sigterm_ends_work_in_other_processes(told_to_end: Told, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    work = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+    program = textwrap.dedent(f"""
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+        from benchmarks import ending
+        with ending.as_by_ctrl_c(), ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            pool.submit(exec, {work!r}).result()
+    """)
+    assert "KeyboardInterrupt" in told_to_end(["-c", program], begun.exists)
 
 
 def test_only_the_first_signal_interrupts() -> None:
