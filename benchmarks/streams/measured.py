@@ -36,7 +36,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def measured(command: Sequence[str], environment: Mapping[str, str]) -> Told:
     """One process; raises RunFailed."""
-    return _finish(command, _start(command, {**os.environ, **environment}))
+    with _start(command, {**os.environ, **environment}) as process:
+        try:
+            return _finish(command, process)
+        finally:
+            processes.stop(process)
 
 
 def flow(settings: Settings, name: str, workers: int = 1, processes_: int = 1) -> Told:

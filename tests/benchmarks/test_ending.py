@@ -17,6 +17,8 @@ import pytest
 
 from benchmarks import ending
 from benchmarks.faults import run as chaos
+from benchmarks.peers import setup
+from benchmarks.streams.measured import measured
 from tests.benchmarks.left_over import left_in, left_of_session
 from tests.benchmarks.test_latency import BODIES
 
@@ -141,3 +143,29 @@ def test_an_interrupt_ends_the_load_and_mends_what_was_broken(
     assert begun[-1] == "mended"
     loads = [each for each in psutil.Process().children() if "benchmarks.load" in each.cmdline()]
     assert loads == []
+
+
+def test_an_interrupt_ends_what_is_measured_before_its_folder_goes(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    work = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        measured([sys.executable, "-c", work], {})
+    assert left_in(tmp_path) == []
+
+
+def test_an_installation_that_is_killed_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    killed = "import os, tempfile; tempfile.mkdtemp(); os.kill(os.getpid(), 9)"
+    with pytest.raises(setup.PeerError, match="ended with -9"):
+        setup._checked([sys.executable, "-c", killed])
+    assert list(tmp_path.iterdir()) == []

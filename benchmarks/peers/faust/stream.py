@@ -21,7 +21,7 @@ class WireAvro(faust.Codec):
 
 
 codecs.register("wire-avro", WireAvro())
-folder = tempfile.TemporaryDirectory()
+folder = tempfile.TemporaryDirectory(dir=Path(os.environ["SPEC"]).parent)
 app = faust.App(
     "peer-" + SPEC["prefix"].strip(":"),
     broker="kafka://" + SPEC["brokers"],

@@ -1,5 +1,6 @@
 """Windows per user in Quix Streams as people write them: state per key, and its own Redis sink."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -66,6 +67,6 @@ def run(folder):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=Path(os.environ["SPEC"]).parent) as folder:
         run(folder)
     meter.tell()
