@@ -192,7 +192,11 @@ class Labels(Traffic):
             client.close()
 
     def _consumer(self, topic: str) -> Consumer:
-        given = {"auto_offset_reset": "latest", "enable_partition_eof": False}
+        given = {
+            "auto_offset_reset": "latest",
+            "enable_partition_eof": False,
+            "fetch_wait_max_ms": 200,  # as the flows that read predictions
+        }
         client = kafka.consumer(self.settings, **given)
         partitions = range(kafka.partitions_of(self.settings, topic))
         client.assign([TopicPartition(topic, p, OFFSET_END) for p in partitions])

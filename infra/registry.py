@@ -94,6 +94,7 @@ class TopicRegistry:
             for message in kafka.until_end(self._reader, self._settings, SCHEMAS, 1):
                 self._take(message.value())
                 self._next = message.offset() + 1
+            self._reader.unassign()  # else it would ask the broker for more for ever
 
     def close(self) -> None:
         """Leaves the topic."""

@@ -22,6 +22,9 @@ from schemas.avro import CORE, Reader, Unreadable
 from schemas.declare import Domain
 
 _POLL = 0.2
+_FETCH_WAIT_MS = 100
+"""The embedded broker answers a fetch late, at half of this, where something came meanwhile: a
+model may be so old, and asking more often would cost it more than the models do."""
 _PAUSE_AFTER_FAULT = 1.0
 _FALLBACKS = 3
 
@@ -71,7 +74,7 @@ class Follower(ABC):
         self._thread.join()
 
     def _follow(self) -> None:
-        client = kafka.consumer(self._settings)
+        client = kafka.consumer(self._settings, fetch_wait_max_ms=_FETCH_WAIT_MS)
         try:
             self._rewind(client)
             while not self._stop.is_set():

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from online_models.runtime import ort
 from schemas.declare import Domain
 
 BASE_RATE = "base-rate"

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
+
+from online_models.runtime import ort
 
 
 class GraphError(ValueError):
