@@ -25,6 +25,7 @@ class Edge:
         self._place = (topic, partition)
         self._client: Consumer | None = None
         self._asked = -EVERY
+        self._asking = False
         self._newest: Raw | None = None
 
     def newest(self, end: int) -> Raw | None:
@@ -36,11 +37,18 @@ class Edge:
         for message in self._client.consume(100, 0):
             if message.error() is None:
                 self._newest = raw_of(message)
-                self._client.unassign()  # else it would read all that comes
+                self.rest()
         if time.monotonic() - self._asked >= EVERY:
             self._asked = time.monotonic()
             self._client.assign([TopicPartition(*self._place, end - 1)])
+            self._asking = True
         return self._newest
+
+    def rest(self) -> None:
+        """Asks no more for now: a client that reads somewhere goes on with all that comes."""
+        if self._client is not None and self._asking:
+            self._client.unassign()
+            self._asking = False
 
     def close(self) -> None:
         """Leaves the broker."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.checks import Checks, checked
-from flows.parts import OnePart, Part
+from flows.parts import Part
 from flows.reading import Reading
 from flows.tail import Position
 from infra import kafka
@@ -75,12 +74,18 @@ class ExamplesPart(Part):
         return ExampleBatch(good, [entry.record for entry in entries if not entry.name])
 
 
-def examples_source(reading: Reading) -> OnePart:
-    """The topic's one partition."""
-    return OnePart("0", partial(ExamplesPart, reading))
+class Joined(NamedTuple):
+    """What the join gives: examples in their order, dead letters, and whether these are the last.
+
+    They are where all of the log is read and the flow shall end there.
+    """
+
+    examples: list[Example]
+    dead: list[dict[str, Any]]
+    last: bool = False
 
 
-class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignore[misc]
+class ExamplesOut(StatefulSinkPartition[Joined, int]):  # type: ignore[misc]
     """Writes examples, except those that an earlier run wrote after the snapshot it resumes from.
 
     These it finds by reading the topic from the offset in the snapshot to the end.
@@ -97,15 +102,17 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
             self._settled.update(label["id"] for label in example["provisional"])
             self._corrected.update((told["id"], told["time"]) for told in example["corrections"])
 
-    def write_batch(self, values: Sequence[Sequence[Example]]) -> None:
-        """Sends what is not there yet."""
-        for examples in values:
-            for example in examples:
+    def write_batch(self, values: Sequence[Joined]) -> None:
+        """Sends what is not there yet; after the last says up to where there is what to learn."""
+        for joined in values:
+            for example in joined.examples:
                 if example["id"] in self._written:
                     self._written.discard(example["id"])
                 else:
                     record = {**example, **self._unwritten(example)}
                     self._sender.send("examples", "example", record, example["id"])
+            if joined.last:
+                self._reading.examples_end = self.snapshot()
 
     def snapshot(self) -> int:
         """The topic's end once all is delivered (not after it, should others write too)."""
@@ -127,8 +134,8 @@ class ExamplesOut(StatefulSinkPartition[Sequence[Example], int]):  # type: ignor
         }
 
     def close(self) -> None:
-        """Waits for delivery, and says up to where there is something to learn."""
-        self._reading.examples_end = self.snapshot()
+        """Waits for delivery."""
+        self._sender.flush()
 
 
 def _read_from(reading: Reading, start: int | None) -> tuple[int, list[Example]]:
@@ -142,7 +149,7 @@ def _read_from(reading: Reading, start: int | None) -> tuple[int, list[Example]]
     return end, [record for _, record, _ in good]
 
 
-class ExamplesSink(FixedPartitionedSink[Sequence[Example], int]):  # type: ignore[misc]
+class ExamplesSink(FixedPartitionedSink[Joined, int]):  # type: ignore[misc]
     """The topic's one partition."""
 
     def __init__(self, reading: Reading) -> None:

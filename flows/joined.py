@@ -1,4 +1,4 @@
-"""The source of joined examples: predictions and labels of all partitions, merged and joined.
+"""The part of joined examples: predictions and labels of all partitions, merged and joined.
 
 Where a domain declares provisional labels, the events are merged in as a third stream.
 
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flows.checks import Checks, checked
+from flows.examples import Joined
 from flows.merge import AT_ONCE, Decode, Entry, Feed, Merge
-from flows.parts import OnePart, Part
+from flows.parts import Part
 from flows.reading import Reading
 from flows.tail import Position
 from infra import metrics
@@ -46,13 +46,6 @@ class JoinSnapshot(NamedTuple):
     memory: tuple[JoinPlace, ...]
 
 
-class Joined(NamedTuple):
-    """What the join gives: examples in their order, and dead letters."""
-
-    examples: list[Example]
-    dead: list[dict[str, Any]]
-
-
 class JoinPart(Part):
     """Predictions and labels, merged by event time and joined; see `online_models.joining`."""
 
@@ -61,6 +54,7 @@ class JoinPart(Part):
         self.state = JoinState(reading.domain.label)
         self._labelling = Labelling(reading.domain.provisional)
         self._until = resume.now if resume else None
+        self._last = False
         self._merge = Merge([*self._feeds(resume)])
         self._memory = list(resume.memory) if resume else [JoinPlace(AT_ONCE, self._positions())]
 
@@ -78,11 +72,12 @@ class JoinPart(Part):
                 done.dead.append(entry.record)
         self._remember()
         self._tell()
-        return [done] if done.examples or done.dead else []
+        self._last = self.reading.until_end and self._at_end()
+        return [done._replace(last=self._last)] if done.examples or done.dead or self._last else []
 
     def ended(self) -> bool:
-        """Whether predictions and labels are at their ends."""
-        return self._until is None and self._merge.ended()
+        """Whether predictions and labels are at their ends, and the flow has heard so."""
+        return self._at_end() and (self._last or not self.reading.until_end)
 
     def snapshot(self) -> JoinSnapshot:
         """Where to read on, and from where to read again first."""
@@ -101,6 +96,9 @@ class JoinPart(Part):
             tail = self.reading.tail(stream, partition, start)
             decode = self._decoding_events() if stream == "events" else self._decoding(stream)
             yield Feed(tail, decode, self.reading.batch, until)
+
+    def _at_end(self) -> bool:
+        return self._until is None and self._merge.ended()
 
     def _positions(self) -> tuple[Position, ...]:
         return tuple(feed.done for feed in self._merge.feeds)
@@ -167,8 +165,3 @@ class JoinPart(Part):
         metrics.JOIN_PENDING.labels("labels").set(self.state.pending_labels)
         for feed in self._merge.feeds:
             self.reading.gauge(feed.records, [feed.last] if feed.last else [])
-
-
-def join_source(reading: Reading) -> OnePart:
-    """The join of a domain, in one part: its examples have a total order."""
-    return OnePart("join", partial(JoinPart, reading))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.examples import ExampleBatch, ExamplesSink, examples_source
-from flows.joined import Joined, join_source
+from flows.examples import ExampleBatch, ExamplesPart, ExamplesSink, Joined
+from flows.joined import JoinPart
 from flows.made import Made
+from flows.parts import PartedSource
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -23,6 +25,10 @@ from infra.terminal import utc
 from online_models.joining import Example
 from online_models.stacking import Said, StackState, StackTraining, said, stacks
 from online_models.training import State, Taken, Training, fit
+
+NAME = "learning-2"
+"""Stands in every snapshot. Where the steps change it takes a new number, so that a recovery store
+of before counts for nothing, in place of half of it."""
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +85,13 @@ class Steps:
         self._specs = {spec.name: spec for spec in reading.domain.learners}
         self._stacks = stacks(reading.domain)
 
-    def examples(self, joined: Joined) -> tuple[str, list[Example]]:
+    def is_joined(self, item: Joined | ExampleBatch) -> bool:
+        """Whether it is to be written to the topic of examples, or was read from it."""
+        return isinstance(item, Joined)
+
+    def examples(self, joined: Joined) -> tuple[str, Joined]:
         """The joined examples, for the sink's one part."""
-        return "0", joined.examples
+        return "0", joined
 
     def bury(self, batch: Joined | ExampleBatch) -> list[Outgoing]:
         """What could not be read."""
@@ -147,12 +157,13 @@ class Steps:
 def flow(reading: Reading) -> Dataflow:
     """The dataflow; each item is a batch, so that its cost is shared by many examples."""
     steps = Steps(reading)
-    dataflow = Dataflow("learning")
-    joined = op.input("join", dataflow, join_source(reading))  # Joined
+    dataflow = Dataflow(NAME)
+    source = PartedSource({"join": partial(JoinPart, reading), "0": partial(ExamplesPart, reading)})
+    read = op.branch("read", op.input("log", dataflow, source), steps.is_joined)
+    joined, batches = read.trues, read.falses  # Joined, ExampleBatch
     op.output("examples-out", op.map("examples", joined, steps.examples), ExamplesSink(reading))
     unjoined = op.flat_map("bury-unjoined", joined, steps.bury)  # Outgoing
 
-    batches = op.input("examples-in", dataflow, examples_source(reading))  # ExampleBatch
     unlearned = op.flat_map("bury-unlearned", batches, steps.bury)  # Outgoing
     shared = op.flat_map("share", batches, steps.share)  # (learner, Share)
     alone = op.stateful_batch("learn", shared, steps.learning)  # (learner, Taken)

@@ -41,7 +41,7 @@ class Records(Protocol):
         """Records that have not been taken."""
 
     def newest(self) -> Raw | None:
-        """The newest record, where it is known."""
+        """The newest record, where it is known; asked for at the end, it is looked for no more."""
 
     def close(self) -> None:
         """No more are wanted."""

@@ -1,4 +1,4 @@
-"""Parts of sources: how each rests and ends, how one merges topics, how one is all of a source."""
+"""Parts of sources: how each rests and ends, how one merges topics, how they make a source."""
 
 from __future__ import annotations
 
@@ -93,19 +93,24 @@ class MergedPart(Part):
         self._merge.close()
 
 
-class OnePart(FixedPartitionedSource[Any, Any]):  # type: ignore[misc]
-    """A source of one part, whose items so have a total order.
+class PartedSource(FixedPartitionedSource[Any, Any]):  # type: ignore[misc]
+    """The source of a flow: parts by their names, the items of each in an order of their own.
 
-    `make` gives the part, at the beginning where it is given None, else going on from its snapshot.
+    `make` gives a part, at the beginning where it is given None, else going on from its snapshot.
+
+    A flow has one source. Bytewax ends the epochs of each source by a clock that it starts when the
+    source's parts are built, and lets no source go on into an epoch before the others are there:
+    with two, one stands still for as long as the clocks differ, at the end of every epoch, and
+    keeps a processor busy meanwhile. The parts of one source share its clock.
     """
 
-    def __init__(self, name: str, make: Callable[[Any], Part]) -> None:
-        self._name, self._make = name, make
+    def __init__(self, make: Mapping[str, Callable[[Any], Part]]) -> None:
+        self._make = make
 
     def list_parts(self) -> list[str]:
-        """The one."""
-        return [self._name]
+        """Their names."""
+        return list(self._make)
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> Part:
-        """The part, where its snapshot left it."""
-        return self._make(resume_state)
+        """A part, where its snapshot left it."""
+        return self._make[for_part](resume_state)

@@ -106,7 +106,8 @@ class Reading:
         """Tells the metrics how far behind a tail is, in records and in event time."""
         place = (self.flow, tail.topic, str(tail.partition))
         metrics.LAG_RECORDS.labels(*place).set(tail.lag())
-        behind = 0 if tail.at_end else self._behind(tail.newest(), taken)
+        newest = tail.newest()
+        behind = 0 if tail.at_end else self._behind(newest, taken)
         if behind is not None:
             metrics.LAG_SECONDS.labels(*place).set(behind / 1_000)
 

@@ -13,7 +13,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 
 from flows.checks import Checks, Fault, Time, checked, event_time
-from flows.parts import MergedPart, OnePart, Positions
+from flows.parts import MergedPart, PartedSource, Positions
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -129,7 +129,9 @@ def flow(reading: Reading) -> Dataflow:
     """The dataflow; each item is a batch."""
     steps = Steps(reading)
     dataflow = Dataflow("routing")
-    batches = op.input("log", dataflow, OnePart("log", partial(RoutingPart, reading)))  # Batch
+    batches = op.input(
+        "log", dataflow, PartedSource({"log": partial(RoutingPart, reading)})
+    )  # Batch
     dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
     op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
     keyed = op.map("key", batches, steps.key)  # ("route", Batch)

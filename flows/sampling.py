@@ -6,13 +6,15 @@ The same log gives the same samples with any number of workers: they share the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from flows.examples import ExampleBatch, examples_source
+from flows.examples import ExampleBatch, ExamplesPart
 from flows.made import Made
+from flows.parts import PartedSource
 from flows.reading import Reading
 from flows.sinks import LogSink, Outgoing, dead_letters
 from infra import metrics
@@ -85,7 +87,8 @@ def flow(reading: Reading) -> Dataflow:
     steps = Steps(reading)
     reading.examples_end = 0  # whoever joins them is another flow: the end is that of the topic
     dataflow = Dataflow("sampling")
-    batches = op.input("examples", dataflow, examples_source(reading))  # ExampleBatch
+    source = PartedSource({"0": partial(ExamplesPart, reading)})
+    batches = op.input("examples", dataflow, source)  # ExampleBatch
     dead = op.flat_map("bury", batches, steps.bury)  # Outgoing
     op.output("dead-letters", dead, LogSink(reading, "dead-letters"))
     shared = op.flat_map("share", batches, steps.share)  # (sample, Share)

@@ -86,7 +86,10 @@ class Tail:
         return 0 if self.at_end else max(0, self._fetcher.end(self._place) - self.position.offset)
 
     def newest(self) -> Raw | None:
-        """The partition's newest record, None where it is not known yet; never waits."""
+        """The partition's newest record, None at its end or where it is not known; never waits."""
+        if self.at_end:
+            self._edge.rest()
+            return None
         return self._edge.newest(self._fetcher.end(self._place))
 
     def close(self) -> None:

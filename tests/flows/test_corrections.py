@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.examples import ExamplesOut
+from flows.examples import ExamplesOut, Joined
 from flows.run import run
 from online_models.routes.rewards import reward_of
 from online_models.routes.route import posteriors_of
@@ -55,10 +55,12 @@ def test_a_run_after_a_crash_corrects_nothing_that_an_earlier_one_corrected(log:
     first, second, third = ask(log.domain, 300).examples(log.domain)[:3]
     old, new = ({"id": "x", "time": time, "label": 1.0} for time in (1, 2))
     before = ExamplesOut(log.reading(), None)
-    before.write_batch([[{**first, "corrections": [old]}]])
+    before.write_batch([Joined([{**first, "corrections": [old]}], [])])
     before.snapshot()
     after = ExamplesOut(log.reading(), None)
-    after.write_batch([[first, {**second, "corrections": [old]}, {**third, "corrections": [new]}]])
+    after.write_batch(
+        [Joined([first, {**second, "corrections": [old]}, {**third, "corrections": [new]}], [])]
+    )
     after.snapshot()
     found = [one for example in log.read("examples") for one in example["corrections"]]
     assert found == [old, new]

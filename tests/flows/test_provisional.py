@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.examples import ExamplesOut
+from flows.examples import ExamplesOut, Joined
 from flows.joined import JoinPart
 from flows.run import run
 from infra.kafka import OffsetLost
@@ -73,10 +73,14 @@ def test_a_run_after_a_crash_writes_no_label_that_an_earlier_one_wrote(log: Log)
         for i, v in (("early", a), (second["id"], b), ("new", c), (third["id"], d))
     ]
     before = ExamplesOut(log.reading(), None)
-    before.write_batch([[{**first, "provisional": hints[:1]}, {**second, "provisional": []}]])
+    before.write_batch(
+        [Joined([{**first, "provisional": hints[:1]}, {**second, "provisional": []}], [])]
+    )
     before.snapshot()
     after = ExamplesOut(log.reading(), None)
-    after.write_batch([[{**third, "provisional": hints[:3]}, {**first, "provisional": []}]])
+    after.write_batch(
+        [Joined([{**third, "provisional": hints[:3]}, {**first, "provisional": []}], [])]
+    )
     after.snapshot()
     assert told(log.read("examples")) == ["early", "new"]
 
