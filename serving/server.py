@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Serves; looking through all that is loaded again and again would take milliseconds."""
-        with garbage.seldom_collected():
+        with garbage.seldom_collected(garbage.BRIEFLY):
             await super().main_loop()
 
     async def on_tick(self, counter: int) -> bool:
