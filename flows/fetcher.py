@@ -69,8 +69,8 @@ class Fetcher:
     def take(self, place: Place, limit: int) -> list[Message]:
         """Up to `limit` messages of a partition that have come, ends and faults among them."""
         queue = self._queues[place]
-        if len(queue) < limit:
-            self._receive(0)
+        while len(queue) < limit and self._receive(0):
+            pass
         return self._popped(place, limit)
 
     def wait(self, place: Place, seconds: float) -> Message | None:
@@ -90,8 +90,10 @@ class Fetcher:
             )
         return self._client
 
-    def _receive(self, seconds: float) -> None:
-        for message in self._connected().consume(AT_ONCE, seconds):
+    def _receive(self, seconds: float) -> bool:
+        """Shares out what has come; gives whether anything has."""
+        messages = self._connected().consume(AT_ONCE, seconds)
+        for message in messages:
             queue = self._queues.get((message.topic(), message.partition()))
             if queue is None:
                 kafka.check(message, self._settings)  # of a partition that was left meanwhile
@@ -101,6 +103,7 @@ class Fetcher:
             if len(queue) >= AHEAD and place not in self._paused:
                 self._connected().pause([TopicPartition(*place)])
                 self._paused.add(place)
+        return bool(messages)
 
     def _popped(self, place: Place, limit: int) -> list[Message]:
         queue = self._queues[place]
