@@ -35,14 +35,8 @@ def first_of(client: Fetcher, place: Place) -> int:
     return int(message.value())
 
 
-def taken(client: Fetcher, place: Place, limit: int) -> list[int]:
-    found = [message for message in client.take(place, limit) if message.error() is None]
-    assert {(message.topic(), message.partition()) for message in found} <= {place}
-    return [int(message.value()) for message in found]
-
-
 @pytest.mark.parametrize("ahead", [100, fetcher.AHEAD])
-def test_every_partition_is_read_whole_and_in_order(
+def test_every_partition_is_read_whole_and_in_order_and_its_end_is_told(
     log: Log, ahead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where one is taken from so seldom that it is paused again and again."""
@@ -53,10 +47,17 @@ def test_every_partition_is_read_whole_and_in_order(
     for place in places:
         client.begin(place, client.oldest(place))
     read: dict[Place, list[int]] = {place: [] for place in places}
+    ended: set[Place] = set()
     deadline = time.monotonic() + 30
-    while any(len(found) < RECORDS for found in read.values()) and time.monotonic() < deadline:
+    while len(ended) < len(places) and time.monotonic() < deadline:
         place = draw.choices(places, weights=[1, *[20] * (len(places) - 1)])[0]
-        read[place] += taken(client, place, draw.randrange(1, 80))
+        for message in client.take(place, draw.randrange(1, 80)):
+            assert (message.topic(), message.partition()) == place
+            if message.error() is None:
+                read[place].append(int(message.value()))
+            else:
+                ended.add(place)
+    assert ended == {*places}
     assert all(found == list(range(RECORDS)) for found in read.values())
     for place in places:
         client.end_reading(place)
@@ -77,7 +78,8 @@ def test_a_partition_is_left_and_read_again_beside_another(log: Log) -> None:
     deadline = time.monotonic() + 30
     read: list[int] = []
     while len(read) < RECORDS - 8 and time.monotonic() < deadline:
-        read += taken(client, second, 500)
+        found = client.take(second, 500)
+        read += [int(message.value()) for message in found if message.error() is None]
     assert read == list(range(8, RECORDS))
     client.end_reading(second)
     client.begin(first, 2_999)  # the client was closed with its last partition, and is made anew
