@@ -27,8 +27,9 @@ from serving.router import RoutedRouter
 from serving.states import States
 from serving.watchdog import Watchdog
 
-ANSWER_SHARE = 0.9
-"""Of a budget, by when the answer is on its way; the rest is for the way back to the client."""
+ANSWER_SHARE = 0.8
+"""Of a budget, by when the answer is on its way; the rest is for the way back to the client, who
+waits for a processor too where more is asked than can be answered."""
 
 MODEL_SHARE = 0.4
 """Of the endpoint's budget, what models may take at most of a batch's time."""
