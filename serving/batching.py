@@ -21,7 +21,7 @@ LARGEST_BATCH = 32
 QUEUE_LIMIT = 2_048
 """Requests that wait at most, whatever their budgets."""
 
-QUEUE_SHARE = 0.4
+QUEUE_SHARE = 0.5
 """Of a budget, what may be foreseen to pass in the queue and the batch. The rest is for what cannot
 be foreseen: the network, the client, whatever else wants the processor. Where more is asked than
 can be answered, a longer queue answers no more requests, only later ones."""
