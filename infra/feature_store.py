@@ -73,13 +73,14 @@ class FeatureStore:
 
     def __init__(self, settings: Settings, domain: Domain) -> None:
         self.url = settings.redis_url
-        self._domain = domain
+        self._domain = domain.name
+        self._horizon = domain.horizon
         self._generation = settings.generation
         self._redis = _connect(self.url, settings.wait_s)
 
     def read(self, keys: Sequence[EntityKey]) -> list[bytes | None]:
         """The blobs of entities, None where there is none."""
-        names = [blob_name(self._domain.name, self._generation, *key) for key in keys]
+        names = [blob_name(self._domain, self._generation, *key) for key in keys]
         found: dict[str, bytes | None] = {}
         for group in _by_slot(self.url, names, keys):
             found.update(zip(group, self._redis.mget(group), strict=True))
@@ -87,14 +88,14 @@ class FeatureStore:
 
     def progress(self, shard: int) -> tuple[int, ...] | None:
         """The next offset of each partition that a shard is waiting for; None before any."""
-        name = progress_name(self._domain.name, self._generation, shard)
+        name = progress_name(self._domain, self._generation, shard)
         return _unpack(cast("bytes | None", self._redis.get(name)))
 
     def all_progress(self) -> list[tuple[int, ...] | None]:
         """The progress of every shard, in one round trip."""
         with self._redis.pipeline(transaction=False) as pipe:
             for shard in range(SHARDS):
-                pipe.get(progress_name(self._domain.name, self._generation, shard))
+                pipe.get(progress_name(self._domain, self._generation, shard))
             return [_unpack(found) for found in pipe.execute()]
 
     def behind(self, ends: Mapping[int, int]) -> dict[int, tuple[int, ...] | None]:
@@ -125,7 +126,7 @@ class FeatureStore:
             for write in writes:
                 names = self._names(write)
                 before, after = _pack(write.expected or ()), _pack(write.progress)
-                arguments = [before, after, self._domain.horizon, *write.blobs.values()]
+                arguments = [before, after, self._horizon, *write.blobs.values()]
                 pipe.execute_command("EVAL", _SCRIPT, len(names), *names, *arguments)
             found = pipe.execute()
         for (shard, _, _, expected), other in zip(writes, found, strict=True):
@@ -143,11 +144,11 @@ class FeatureStore:
 
     def _names(self, write: ShardWrite) -> list[str]:
         shard = write.shard
-        names = [progress_name(self._domain.name, self._generation, shard)]
+        names = [progress_name(self._domain, self._generation, shard)]
         for entity, key in write.blobs:
             if shard_of(entity, key) != shard:
                 raise ValueError(f"{entity} {key} is of shard {shard_of(entity, key)}, not {shard}")
-            names.append(blob_name(self._domain.name, self._generation, entity, key))
+            names.append(blob_name(self._domain, self._generation, entity, key))
         return names
 
     def _refuse_older(
@@ -157,7 +158,7 @@ class FeatureStore:
             return
         if found is None or any(a < b for a, b in zip(found, expected, strict=True)):
             raise StoreWentBack(
-                f"{progress_name(self._domain.name, self._generation, shard)} at {self.url} is "
+                f"{progress_name(self._domain, self._generation, shard)} at {self.url} is "
                 f"{found}, was {tuple(expected)}: Redis lost what was written; restart the flow, "
                 "and it replays from there"
             )

@@ -26,8 +26,8 @@ FLOWS = ("features", "learning", "sampling", "routing", "drift")
 ENDPOINT, BROKER, REDIS = "endpoint", "broker", "redis"
 BACKGROUND = frozenset(FLOWS) - {"features"}
 """Flows whose results no answer waits for."""
-GIVING_WAY = 10
-"""Their niceness: on a machine that is busy, questions and features come first."""
+GIVING_WAY = 19
+"""Their niceness, the furthest: on a machine that is busy, questions and features come first."""
 PATIENCE = 15.0
 """Seconds that a process is given to end by itself: the endpoint delivers what it has logged."""
 

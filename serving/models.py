@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from online_models.runtime import ort
+from online_models.runtime import options, ort
 from schemas.declare import Domain
 
 BASE_RATE = "base-rate"
@@ -114,12 +114,9 @@ def _check_record(record: Mapping[str, Any], domain: Domain) -> None:
 
 
 def _session(graph: bytes, width: int) -> tuple[Run, Callable[[], None]]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ORT_ERROR
+    chosen = options(_ORT_ERROR)
     try:
-        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(graph, chosen, providers=["CPUExecutionProvider"])
     except Exception as fault:  # ORT's errors have no common base below Exception
         raise SnapshotRefused("graph", f"ONNX Runtime cannot load it: {fault}") from fault
     _check_signature(session, width)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from online_models.runtime import ort
+from online_models.runtime import options, ort
 
 
 class GraphError(ValueError):
@@ -26,12 +26,9 @@ class Predicts(Protocol):
 
 def open_graph(graph: bytes) -> ort.InferenceSession:
     """A session of one thread on the CPU; raises GraphError."""
-    chosen = ort.SessionOptions()
-    chosen.intra_op_num_threads = chosen.inter_op_num_threads = 1
-    chosen.log_severity_level = 4
     try:
         onnx.checker.check_model(graph)
-        return ort.InferenceSession(graph, chosen, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, options(4), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own errors share no base class
         raise GraphError(f"{type(error).__name__}: {error}") from error
 
