@@ -26,6 +26,10 @@ os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 
+FURTHEST = 19
+"""Of niceness."""
+
+
 class StartError(RuntimeError):
     """A process did not come up; the message has the end of its log."""
 
@@ -46,17 +50,16 @@ def dying_with_parent(command: Sequence[str], signal: int = 9) -> list[str]:
 
 
 def give_way(nice: int) -> None:
-    """Lets other processes go before this one; 19 is the furthest.
+    """Lets other processes go before this one; `FURTHEST` leaves it what they leave.
 
-    Linux weighs processes of different sessions by their sessions' niceness (sched(7), the
-    autogroup feature), so that is set as well where this process began one.
+    That is SCHED_IDLE (sched(7)) where there is one: whoever wakes up takes the processor at once,
+    while from a process that is only nice it is taken some milliseconds later.
     """
     if not nice:
         return
     os.nice(nice)
-    group = Path("/proc/self/autogroup")
-    if group.exists() and os.getsid(0) == os.getpid():
-        group.write_text(str(nice))
+    if nice == FURTHEST and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def start(
@@ -65,9 +68,11 @@ def start(
     die_with_parent: bool = True,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts a command with both outputs appended to `log`, in a session of its own.
+    """Starts a command with both outputs appended to `log`; no Ctrl-C of a terminal reaches it.
 
-    It has this process's environment where no other is given.
+    It has this process's environment where no other is given. It stays in this process's session:
+    of processes of different sessions Linux weighs the sessions (sched(7), the autogroup feature),
+    so none would give way to another.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
@@ -77,7 +82,7 @@ def start(
             stdout=out,
             stderr=subprocess.STDOUT,
             env=environment,
-            start_new_session=True,
+            process_group=0,
         )
 
 

@@ -82,7 +82,10 @@ class Settings(BaseSettings):
         default=10.0, gt=0, description="Seconds to wait for a broker, registry or Redis to answer."
     )
     nice: int = Field(
-        default=0, ge=0, le=19, description="How far a flow gives way to other processes (nice)."
+        default=0,
+        ge=0,
+        le=19,
+        description="How far a flow gives way to others (nice); 19: it has what they leave.",
     )
     seed: int = Field(default=1, ge=0, description="Seeds whatever draws random numbers.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -25,9 +25,7 @@ from infra.stack_file import Running, alive
 FLOWS = ("features", "learning", "sampling", "routing", "drift")
 ENDPOINT, BROKER, REDIS = "endpoint", "broker", "redis"
 BACKGROUND = frozenset(FLOWS) - {"features"}
-"""Flows whose results no answer waits for."""
-GIVING_WAY = 19
-"""Their niceness, the furthest: on a machine that is busy, questions and features come first."""
+"""Flows whose results no answer waits for: they have what questions and features leave."""
 PATIENCE = 15.0
 """Seconds that a process is given to end by itself: the endpoint delivers what it has logged."""
 
@@ -142,7 +140,7 @@ class Stack:
     def _start_room(self, name: str, command: Sequence[str], **changes: object) -> None:
         port = processes.free_port()
         if name in BACKGROUND:
-            changes["nice"] = max(self.settings.nice, GIVING_WAY)
+            changes["nice"] = processes.FURTHEST
         environment = child_environment(self.settings, metrics_port=port, **changes)
         log = self._log(name)
         child = processes.start(

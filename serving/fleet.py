@@ -54,7 +54,7 @@ def run(settings: Settings, number: int) -> None:
 def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "headrace", "serve", "--share-port", "--checked"]
     kept = processes.dying_with_parent(command, signal.SIGTERM)
-    return subprocess.Popen(kept, env=environment, start_new_session=True)
+    return subprocess.Popen(kept, env=environment, process_group=0)
 
 
 def _alive(member: subprocess.Popen[bytes], environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -97,9 +97,9 @@ def running(peer: Peer, alone: Prepared, environments: Path, spec: Path) -> Iter
     python = interpreter(peer, environments)
     port = processes.free_port()
     log = Path(alone.settings.home) / "logs" / f"{peer.name}-{port}.log"
-    environment = {**os.environ, "PORT": str(port), "SPEC": str(spec)}
+    own = {"PORT": str(port), "SPEC": str(spec), "TMPDIR": str(spec.parent)}
     command = [str(python), str(FOLDER / peer.name / "server.py")]
-    process = processes.start(command, log, environment=environment)
+    process = processes.start(command, log, environment={**os.environ, **own})
     try:
         base = f"http://127.0.0.1:{port}"
         ready = base + peer.ready

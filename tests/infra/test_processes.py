@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,19 +14,30 @@ from infra import processes
 GIVES_WAY = "import time; from infra.processes import give_way; give_way({}); time.sleep(60)"
 
 
-@pytest.mark.parametrize("nice", [0, 7])
-def test_a_process_is_as_nice_as_it_was_told_and_so_is_its_session(
-    nice: int, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("nice", [0, 7, processes.FURTHEST])
+def test_a_process_gives_way_as_far_as_it_was_told(nice: int, tmp_path: Path) -> None:
     started = processes.start([sys.executable, "-c", GIVES_WAY.format(nice)], tmp_path / "log")
     try:
         running = psutil.Process(started.pid)
-        group = Path(f"/proc/{started.pid}/autogroup")
+        processes.wait_until(lambda: running.nice() == nice, started, tmp_path / "log")
+        if hasattr(os, "SCHED_IDLE"):
+            policy = os.SCHED_IDLE if nice == processes.FURTHEST else os.SCHED_OTHER
 
-        def told() -> bool:
-            grouped = not group.exists() or group.read_text().split()[-1] == str(nice)
-            return running.nice() == nice and grouped
+            def so() -> bool:
+                return os.sched_getscheduler(started.pid) == policy
 
-        processes.wait_until(told, started, tmp_path / "log")
+            processes.wait_until(so, started, tmp_path / "log")
+    finally:
+        processes.stop(started)
+
+
+def test_what_is_started_is_weighed_beside_who_started_it_and_gets_no_ctrl_c(
+    tmp_path: Path,
+) -> None:
+    """Of the processes of different sessions Linux weighs the sessions."""
+    started = processes.start([sys.executable, "-c", GIVES_WAY.format(0)], tmp_path / "log")
+    try:
+        assert os.getsid(started.pid) == os.getsid(0)
+        assert os.getpgid(started.pid) == started.pid
     finally:
         processes.stop(started)
