@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=19,
-        description="How far a flow gives way to others (nice); 19: it has what they leave.",
+        description="How far flows give way (nice); 19: they have what others leave.",
     )
     seed: int = Field(default=1, ge=0, description="Seeds whatever draws random numbers.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

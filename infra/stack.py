@@ -140,7 +140,7 @@ class Stack:
     def _start_room(self, name: str, command: Sequence[str], **changes: object) -> None:
         port = processes.free_port()
         if name in BACKGROUND:
-            changes["nice"] = processes.FURTHEST
+            changes["nice"] = self.settings.nice or processes.FURTHEST
         environment = child_environment(self.settings, metrics_port=port, **changes)
         log = self._log(name)
         child = processes.start(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 
+from infra import processes
 from infra.settings import RECOVERY, Settings
 from infra.stack import Stack
 
@@ -20,3 +22,17 @@ def test_snapshots_go_with_the_log_that_they_are_of(
     settings = Settings(home=tmp_path, kafka=None if embedded else broker)
     with Stack(settings, flows=(), endpoint=False):
         assert old.exists() is not embedded
+
+
+@pytest.mark.parametrize(("told", "nice"), [(0, processes.FURTHEST), (5, 5)])
+def test_only_flows_that_no_answer_waits_for_give_way(
+    settings: Settings, tmp_path: Path, told: int, nice: int
+) -> None:
+    own = settings.model_copy(update={"nice": told, "home": tmp_path})
+    with Stack(own, flows=("features", "sampling"), endpoint=False):
+        found = {
+            " ".join(child.cmdline()[-2:]): child.nice()
+            for child in psutil.Process().children(recursive=True)
+            if "headrace" in child.cmdline()
+        }
+    assert found == {"flow features": told, "flow sampling": nice}
