@@ -33,6 +33,6 @@ def test_only_flows_that_no_answer_waits_for_give_way(
         found = {
             " ".join(child.cmdline()[-2:]): child.nice()
             for child in psutil.Process().children(recursive=True)
-            if "headrace" in child.cmdline()
+            if child.environ().get("HEADRACE_HOME") == str(tmp_path) and "flow" in child.cmdline()
         }
     assert found == {"flow features": told, "flow sampling": nice}
