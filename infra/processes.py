@@ -52,8 +52,8 @@ def dying_with_parent(command: Sequence[str], signal: int = 9) -> list[str]:
 def give_way(nice: int) -> None:
     """Lets other processes go before this one; `FURTHEST` leaves it what they leave.
 
-    That is SCHED_IDLE (sched(7)) where there is one: whoever wakes up takes the processor at once,
-    while from a process that is only nice it is taken some milliseconds later.
+    That is SCHED_IDLE (sched(7)) where there is one. Who needs a processor for a moment waits less
+    for one that such a process has than for one that a nice process has (decision 0017).
     """
     if not nice:
         return

@@ -31,8 +31,9 @@ def test_only_flows_that_no_answer_waits_for_give_way(
     own = settings.model_copy(update={"nice": told, "home": tmp_path})
     with Stack(own, flows=("features", "sampling"), endpoint=False):
         found = {
-            " ".join(child.cmdline()[-2:]): child.nice()
-            for child in psutil.Process().children(recursive=True)
-            if child.environ().get("HEADRACE_HOME") == str(tmp_path) and "flow" in child.cmdline()
+            " ".join(running.info["cmdline"][-2:]): running.info["nice"]
+            for running in psutil.process_iter(["cmdline", "environ", "nice"])
+            if (running.info["environ"] or {}).get("HEADRACE_HOME") == str(tmp_path)
+            and "flow" in running.info["cmdline"]
         }
     assert found == {"flow features": told, "flow sampling": nice}
