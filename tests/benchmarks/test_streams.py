@@ -27,6 +27,7 @@ from infra import inspection, terminal, topics
 from infra.registry import registry
 from infra.sending import Sender
 from infra.settings import Settings
+from online_models.routes import earning
 
 
 def turn(part: str, name: str, number: int, rate: float, **more: Any) -> Turn:
@@ -82,7 +83,10 @@ def test_questions_get_labels_after_them_and_everything_is_in_order() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_every_flow_is_right_and_a_spoiled_view_is_found() -> None:
+def test_every_flow_is_right_and_a_spoiled_view_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(earning, "REMEMBERED", 20)  # of the check: logs are longer than it knows
     with stack() as settings:
         domain = taught_domain()
         topics.create_topics(settings, domain)
