@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +15,16 @@ import pytest
 from infra import processes
 
 GIVES_WAY = "import time; from infra.processes import give_way; give_way({}); time.sleep(60)"
+
+AT_A_TERMINAL = """
+import fcntl, sys, termios, time
+from pathlib import Path
+from infra import processes
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+command = [sys.executable, "-c", "import time; time.sleep(60)"]
+print(processes.start(command, Path(sys.argv[1]), die_with_parent=False).pid, flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.mark.parametrize("nice", [0, 7, processes.FURTHEST])
@@ -41,3 +54,22 @@ def test_what_is_started_is_weighed_beside_who_started_it_and_gets_no_ctrl_c(
         assert os.getpgid(started.pid) == started.pid
     finally:
         processes.stop(started)
+
+
+def test_what_is_started_outlives_the_terminal_that_it_was_started_in(tmp_path: Path) -> None:
+    terminal, end = os.openpty()
+    command = [sys.executable, "-c", AT_A_TERMINAL, str(tmp_path / "log")]
+    with subprocess.Popen(
+        command, stdin=end, stdout=subprocess.PIPE, start_new_session=True
+    ) as leader:
+        os.close(end)
+        assert leader.stdout is not None
+        started = psutil.Process(int(leader.stdout.readline()))
+        try:
+            os.close(terminal)
+            assert leader.wait(10) == -signal.SIGHUP
+            time.sleep(0.2)
+            assert started.is_running()
+            assert started.status() != psutil.STATUS_ZOMBIE
+        finally:
+            started.kill()
