@@ -16,7 +16,7 @@ from infra import commands as infra_commands
 from infra.arguments import number
 from infra.commands import Plant, Truth
 from infra.memory import keep_freed
-from infra.terminal import complain, out
+from infra.terminal import complain, fill_helps, out
 from serving import commands as serving_commands
 from serving.model_commands import app as model_app
 from serving.model_commands import evaluate
@@ -135,6 +135,7 @@ for name, group in {
     "bench": bench_app,
 }.items():
     app.add_typer(group, name=name)
+fill_helps(app)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -34,6 +36,20 @@ def _console(stderr: bool) -> Console:
 
 
 out, err = _console(False), _console(True)
+
+
+def fill_helps(app: typer.Typer) -> None:
+    """Has every help fill the lines of the terminal; Typer does that for first paragraphs alone.
+
+    Examples, which begin with a line of `\\b`, stay as they are.
+    """
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            fill_helps(group.typer_instance)
+    for command in app.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        filled = [each if each[0] == "\b" else each.replace("\n", " ") for each in paragraphs]
+        command.help = "\n\n".join(filled)
 
 
 def print_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -65,6 +65,8 @@ def test_help_of_every_command_teaches(words: tuple[str, ...]) -> None:
     assert shown.exit_code == 0
     command = COMMANDS[words]
     assert len(command.help) > 10
+    prose = [part.strip() for part in command.help.split("\n\n") if not part.startswith("\b")]
+    assert [part for part in prose if "\n" in part] == []
     for parameter in command.params:
         assert getattr(parameter, "help", "") or parameter.name == "help", parameter.name
 
