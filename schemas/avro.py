@@ -101,16 +101,6 @@ def frame(schema_id: int, body: bytes) -> bytes:
     return b"\0" + schema_id.to_bytes(4, "big") + body
 
 
-def varint(number: int) -> bytes:
-    """Avro's variable-length bytes of a number that is zigzagged already."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def unframe(data: bytes | None) -> tuple[int, BytesIO]:
     """The schema id of a message, and the message opened at its body; raises Unreadable."""
     if data is None:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.avro import Codec, varint
+from schemas.avro import Codec
+from schemas.blocks import varint
 from schemas.declare import Schema
 
 Write = Callable[[Any], bytes]

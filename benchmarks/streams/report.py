@@ -20,6 +20,7 @@ _TITLES = {
     "flows": "each flow, broker to sink, one worker",
     "scaling": "flows/features by workers, visits on four partitions",
 }
+_RATIOS = {"peers": ("features ÷ this", "by CPU"), "scaling": ("times one", "times its CPU")}
 
 
 def line(turn: Turn | Memory) -> str:
@@ -45,7 +46,7 @@ def told(result: Streams) -> RenderableType:
 
 def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
     table = Table(title=f"{_TITLES[part]}, {result.options.rounds} turns")
-    ratio = ("first ÷ this", "by CPU") if part in FIRST else ()
+    ratio = _RATIOS.get(part, ())
     wanted = goals.of_peers(turns) if part == "peers" else {}
     table.add_column("", min_width=14)
     for name in ("records", "records/s", "CPU µs"):
@@ -59,10 +60,16 @@ def _table(result: Streams, part: str, turns: Sequence[Turn]) -> Table:
         cpu = np.median([turn.cpu_us for turn in mine])
         times: list[str] = []
         if part in FIRST and name != FIRST[part]:
-            times = [spread(of_round(turns, name, by_cpu)) for by_cpu in (False, True)]
+            times = [spread(each) for each in _beside_first(turns, part, name)]
             times += [str(wanted[name])] if name in wanted else []
         table.add_row(title, f"{mine[0].records:,}", f"{rate:,.0f}", f"{cpu:.1f}", *times)
     return table
+
+
+def _beside_first(turns: Sequence[Turn], part: str, name: str) -> tuple[list[float], list[float]]:
+    """By speed and by CPU: the first beside a peer, more workers beside the first."""
+    by_speed, by_cpu = of_round(turns, name), of_round(turns, name, by_cpu=True)
+    return [1 / each for each in by_speed] if part == "scaling" else by_speed, by_cpu
 
 
 def _memory(held: Sequence[Memory]) -> Table:

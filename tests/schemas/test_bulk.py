@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,6 +75,63 @@ def test_bodies_with_other_bounds_are_refused(cut: int, length: int, filling: by
         assert together is None
     else:
         assert repr(together) == repr([each[0] for each in alone if each])
+
+
+VECTORS: Schema = {
+    "type": "record",
+    "name": "vectors",
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "first", "type": {"type": "array", "items": "double"}},
+        {"name": "second", "type": {"type": "array", "items": "double"}},
+    ],
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 130)), max_size=4), max_size=6)
+)
+def test_arrays_of_doubles_are_read_whatever_their_lengths_were_before(
+    batches: list[list[tuple[int, int]]],
+) -> None:
+    reader = BulkReader(VECTORS)
+    for lengths in batches:
+        records = [
+            {"id": str(a), "first": [a / 3, -0.0] * (a // 2), "second": [1e300 + b] * b}
+            for a, b in lengths
+        ]
+        assert repr(reader.read(encoded(VECTORS, records))) == repr(records)
+
+
+ONE_BLOCK = b"\x02a" + b"\x04" + struct.pack("<2d", 0.5, 1.5) + b"\0" + b"\0"
+TWO_BLOCKS = (
+    b"\x02a" + b"\x02" + struct.pack("<d", 0.5) + b"\x02" + struct.pack("<d", 1.5) + b"\0" + b"\0"
+)
+SIZED_BLOCK = b"\x02a" + b"\x03\x20" + struct.pack("<2d", 0.5, 1.5) + b"\0" + b"\0"
+
+
+@pytest.mark.parametrize("other", [TWO_BLOCKS, SIZED_BLOCK])
+def test_arrays_of_other_writers_are_read(other: bytes) -> None:
+    """Avro lets a writer cut an array into blocks, and say how many bytes each has."""
+    reader, record = BulkReader(VECTORS), {"id": "a", "first": [0.5, 1.5], "second": []}
+    assert reader.read([ONE_BLOCK] * 3) == [record] * 3
+    assert reader.read([ONE_BLOCK, other, ONE_BLOCK]) == [record] * 3
+    assert reader.read([ONE_BLOCK, other[:-1]]) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(cut=st.integers(0, 220), length=st.integers(0, 12), filling=st.binary(max_size=12))
+def test_a_spoiled_array_is_what_reading_it_anew_says(
+    cut: int, length: int, filling: bytes
+) -> None:
+    record = {"id": "a", "first": [0.0, 1.0, 2.0], "second": [3.0] * 7}
+    [body] = encoded(VECTORS, [record])
+    spoiled = body[:cut] + filling + body[cut + length :]
+    reader = BulkReader(VECTORS)
+    assert reader.read([body] * 2) == [record] * 2
+    found, anew = reader.read([body, spoiled]), BulkReader(VECTORS).read([body, spoiled])
+    assert repr(found) == repr(anew)
 
 
 def test_no_records() -> None:
