@@ -14,7 +14,7 @@ from benchmarks.traffic import Events
 from infra.feature_store import FeatureStore
 from infra.settings import Settings, alone, domain_of
 from infra.stack import Stack
-from schemas.declare import Domain
+from schemas.declare import Domain, Unlabelled
 
 KNOWN_EVENTS = 20_000
 """Events sent before anything is measured, so that the entities asked for are known."""
@@ -63,6 +63,12 @@ def _wait_worked_through(settings: Settings, domain: Domain, events: Events) -> 
 
 
 def _teach(settings: Settings, domain: Domain, at: int, seed: int) -> None:
-    """Asks and labels until the served learner has published."""
+    """Asks and labels until the served learner has published.
+
+    Where silence is an answer, nothing is learned before the deadline of the first question
+    (decision 0014): so one is asked whose deadline has passed.
+    """
+    if domain.label.missing is Unlabelled.NEGATIVE:
+        learned.answered(settings, domain, 1, _RATE, seed, at - domain.label.deadline)
     asked = learned.ask(settings, domain, _LABELS, _RATE, seed, at)
     learned.learn(settings, domain, asked, 2 * _RATE, seed)

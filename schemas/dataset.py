@@ -84,7 +84,10 @@ def load(name: str) -> Dataset:
     domains.load(name)
     module = domains.module_of(name, "dataset")
     if module is None:
-        raise DeclarationError(f"the domain {name!r} ships no data: it has no dataset.py")
+        raise DeclarationError(
+            f"the domain {name!r} ships no data: there is no dataset.py beside its domain.py "
+            "(schemas/dataset.py says what it must offer)"
+        )
     return cast(Dataset, module)
 
 

@@ -65,10 +65,22 @@ def ask(settings: Settings, domain: Domain, labels: int, rate: float, seed: int,
     """Answered questions for so many labels, and for two snapshots more.
 
     Labels of several partitions are joined a little out of order, and a snapshot may be due by time
-    and begin another count. An endpoint that is short of time sheds some: so many more are asked, a
-    few times over. Raises FreshnessError where an answer was wrong or too few were answered.
+    and begin another count. Raises FreshnessError as `answered`.
     """
-    wanted = labels + 2 * domain.publishing.examples
+    ids, outcomes = answered(
+        settings, domain, labels + 2 * domain.publishing.examples, rate, seed, at
+    )
+    return Asked(ids, labels, at, outcomes)
+
+
+def answered(
+    settings: Settings, domain: Domain, wanted: int, rate: float, seed: int, at: int
+) -> tuple[list[str], dict[str, int]]:
+    """Ids of so many answered questions, and the outcomes of all that were asked.
+
+    An endpoint that is short of time sheds some: so many more are asked, a few times over. Raises
+    FreshnessError where an answer was wrong or too few were answered.
+    """
     asking = bodies.of_domain(domain.name, count=1000, at=str(at))
     ids: list[str] = []
     outcomes: Counter[str] = Counter()
@@ -84,13 +96,13 @@ def ask(settings: Settings, domain: Domain, labels: int, rate: float, seed: int,
         )
         record, _ = offer(plan, asking)
         outcomes.update(Outcome(kind).name.lower() for kind in record.outcome.tolist())
-        answered = np.flatnonzero(np.isin(record.outcome, GOOD)).tolist()
-        ids += [f"{tag}{number:09d}" for number in answered]
+        good = np.flatnonzero(np.isin(record.outcome, GOOD)).tolist()
+        ids += [f"{tag}{number:09d}" for number in good]
         if outcomes["wrong"] or len(ids) == wanted:
             break
     if outcomes["wrong"] or len(ids) < wanted:
         raise FreshnessError(f"{wanted} questions had to be answered right: {dict(outcomes)}")
-    return Asked(ids, labels, at, dict(outcomes))
+    return ids, dict(outcomes)
 
 
 def learn(settings: Settings, domain: Domain, asked: Asked, rate: float, seed: int) -> Learned:
