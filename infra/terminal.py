@@ -47,8 +47,9 @@ def fill_helps(app: typer.Typer) -> None:
         if group.typer_instance is not None:
             fill_helps(group.typer_instance)
     for command in app.registered_commands:
-        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
-        filled = [each if each[0] == "\b" else each.replace("\n", " ") for each in paragraphs]
+        told = inspect.cleandoc(command.help or inspect.getdoc(command.callback) or "")
+        paragraphs = told.split("\n\n")
+        filled = [each if each.startswith("\b") else each.replace("\n", " ") for each in paragraphs]
         command.help = "\n\n".join(filled)
 
 

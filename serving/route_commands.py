@@ -29,6 +29,7 @@ POLICIES = """
   thompson          each as likely as it is to be the best
   contextual        thompson by a slice: --by carrier
 """
+STICKING = "Keys that stick keep their arm until their time is over."
 Policy = Annotated[str, typer.Argument(help="fixed, split, shadow, canary, epsilon-greedy, …")]
 Arms = Annotated[
     str | None, typer.Option(help="a,b; for split a=0.9,b=0.1; all learners if left out.")
@@ -91,7 +92,9 @@ def show(ctx: typer.Context) -> None:
     out.print("ahead: of the answer that was served, where every arm is scored; weight: in rewards")
 
 
-@app.command("set", help=f"Ask for another policy; flow and servers take it up.\n{POLICIES}")
+@app.command(
+    "set", help=f"Ask for another policy; flow and servers take it up.\n{POLICIES}\n{STICKING}"
+)
 def set_(
     ctx: typer.Context,
     policy: Policy,
@@ -101,7 +104,7 @@ def set_(
     by: By = "",
     option: Options = None,
 ) -> None:
-    """Keys that stick keep their arm until their time is over."""
+    """Asks for another policy."""
     from serving import route_desk
 
     given = _options(option, epsilon, explore)

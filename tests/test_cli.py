@@ -71,6 +71,11 @@ def test_help_of_every_command_teaches(words: tuple[str, ...]) -> None:
         assert getattr(parameter, "help", "") or parameter.name == "help", parameter.name
 
 
+def test_helps_that_are_no_docstrings_are_kept() -> None:
+    for words in (("route", "set"), ("route", "evaluate")):
+        assert "epsilon-greedy    the best so far" in COMMANDS[words].help
+
+
 FLOATS = [
     (words, option.opts[0])
     for words, command in COMMANDS.items()
