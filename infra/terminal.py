@@ -1,4 +1,4 @@
-"""How things look in a terminal: tables, progress bars, times, numbers."""
+"""How things look in a terminal: helps, tables, progress bars, times, numbers."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from schemas.declare import Schema
 
 _DOUBLES = {"type": "array", "items": "double"}
 _NO_MORE = b"\0"
+_OWN = "headrace.blocks"
+"""A namespace that no schema has: a name of its own might be that of a block."""
 
 
 def varint(number: int) -> bytes:
@@ -40,7 +42,7 @@ class Block:
         self._numbers = struct.Struct(f"<{length}d")
         self._count = varint(2 * length)
         size = len(self._count) + self._numbers.size + len(_NO_MORE)
-        self.kind = {"type": "fixed", "name": f"{name}_of_{length}", "size": size}
+        self.kind = {"type": "fixed", "name": f"{_OWN}.{name}_of_{length}", "size": size}
         """In the place of the array's own type."""
 
     def unpack(self, block: bytes) -> list[float] | None:

@@ -121,7 +121,8 @@ def check_alarms(settings: Settings, domain: Domain) -> None:
 def check_route(settings: Settings, domain: Domain) -> None:
     """Holds the newest route against that of a bare loop; raises WrongOutput.
 
-    The loop takes records by event time: a score is known by its example for so long alone.
+    The loop takes records by event time: it remembers so many examples alone, and a score counts
+    where it knows the example.
     """
     entries = [
         (name, record)

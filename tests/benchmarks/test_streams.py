@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,17 @@ from benchmarks.compare import compare_files
 from benchmarks.machine import facts
 from benchmarks.storing import ResultError, save
 from benchmarks.storing import load as stored
-from benchmarks.streams import checks, each_flow, goals, measured, memory, peers, results, visited
+from benchmarks.streams import (
+    checks,
+    each_flow,
+    goals,
+    measured,
+    memory,
+    peers,
+    report,
+    results,
+    visited,
+)
 from benchmarks.streams.asked_log import fill_asked
 from benchmarks.streams.ratios import of_round, who
 from benchmarks.streams.results import Memory, Options, Streams, Turn, WrongOutput
@@ -118,6 +129,20 @@ def spoil(settings: Settings) -> None:
     sender.send("routes", "route", {**route, "time": route["time"] + 1}, "route")
     sender.send("samples", "sample", {**sample, "time": sample["time"] - 1}, key_of(sample))
     sender.flush()
+
+
+def test_more_workers_are_told_as_times_one() -> None:
+    turns = [
+        turn("scaling", "features", number, rate, workers=workers)
+        for number in range(3)
+        for workers, rate in (("1", 100.0), ("2 processes", 150.0))
+    ]
+    given = msgspec.structs.replace(result({}), turns=turns)
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(report.told(given))
+    said = console.export_text()
+    assert "times one" in said
+    assert "1.50 (1.50 to 1.50)" in said
 
 
 def test_a_process_that_fails_is_told_with_its_words() -> None:

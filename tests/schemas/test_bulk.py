@@ -104,6 +104,16 @@ def test_arrays_of_doubles_are_read_whatever_their_lengths_were_before(
         assert repr(reader.read(encoded(VECTORS, records))) == repr(records)
 
 
+def test_a_name_of_the_schemas_own_is_not_taken_for_a_block() -> None:
+    kind = {"type": "enum", "name": "first_of_2", "symbols": ["a"]}
+    fields = [*VECTORS["fields"], {"name": "kind", "type": kind}]
+    schema = {**VECTORS, "fields": fields}
+    records = [{"id": "a", "first": [0.5, 1.5], "second": [], "kind": "a"}]
+    reader = BulkReader(schema)
+    for _ in range(2):
+        assert reader.read(encoded(schema, records)) == records
+
+
 ONE_BLOCK = b"\x02a" + b"\x04" + struct.pack("<2d", 0.5, 1.5) + b"\0" + b"\0"
 TWO_BLOCKS = (
     b"\x02a" + b"\x02" + struct.pack("<d", 0.5) + b"\x02" + struct.pack("<d", 1.5) + b"\0" + b"\0"
